@@ -41,6 +41,10 @@ _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
 ELSEWHERE_HINT = "put the workspace on a local disk: --workspace DIR"
 
 
+MOST_BYTES = 64 * 1024 * 1024
+"""Bytes of a file that is read whole; those that may be longer are read in parts."""
+
+
 def kind_of_file(mode: int) -> str:
     """Return, in words, the kind of file that *mode* stands for."""
     return next((name for fits, name in _KINDS if fits(mode)), "a device")
@@ -174,9 +178,15 @@ def open_for_reading(path: Path) -> BinaryIO:
     return os.fdopen(open_file(path), "rb")
 
 
-def read_bytes(path: Path) -> bytes:
-    """Return the content of *path*. Raises FileNotFoundError, ConfigError."""
+def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
+    """Return the content of *path*. Raises FileNotFoundError, and ConfigError also for a file of
+    more than *most* bytes, which this workspace did not write.
+    """
     with open_for_reading(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            text = f"{path} is {size:,} bytes long, more than the {most:,} that it may have"
+            raise ConfigError(text, hint="restore it from a copy, or remove it")
         return file.read()
 
 

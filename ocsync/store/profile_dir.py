@@ -391,10 +391,14 @@ def drop_nulls(thing: Any) -> Any:
     return thing
 
 
+_MOST_TOML_BYTES = 4 * 1024 * 1024
+"""Bytes of TOML that are read: far more than ocsync writes, and parsed in seconds."""
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the file's content; empty when there is none. Raises Damaged when it is not TOML."""
     try:
-        return tomllib.loads(files.read_bytes(path).decode("utf-8-sig"))
+        return tomllib.loads(files.read_bytes(path, _MOST_TOML_BYTES).decode("utf-8-sig"))
     except FileNotFoundError:
         return {}
     except tomllib.TOMLDecodeError as error:

@@ -16,6 +16,7 @@ from ocsync.errors import ConfigError
 from ocsync.store import files, lock
 from ocsync.store.log import Log
 from ocsync.store.profile_dir import write_toml
+from tests.conftest import Run
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs links and pipes")
 TEXT = "precious"
@@ -186,3 +187,13 @@ def test_no_other_module_opens_a_file_of_the_workspace() -> None:
         for line in path.read_text().splitlines() if path.name != "files.py" else ():
             used = opens.search(line)
             assert not used or any(name in line for name in allowed), f"{path.name}: {line}"
+
+
+def test_a_file_that_is_far_too_long_is_not_read(ocsync: Run) -> None:
+    """It is sparse here, and takes no space; read whole it would take all memory."""
+    path = next(Path(".ocsync/profiles").iterdir()) / "pause.toml"
+    with path.open("wb") as file:
+        file.truncate(3 << 30)
+    result = ocsync("status", "--offline")
+    assert result.code == 78, result
+    assert "pause.toml is 3,221,225,472 bytes long, more than the 4,194,304" in result.err
