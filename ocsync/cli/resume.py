@@ -17,10 +17,12 @@ from ocsync.cli.options import (
     LockTimeout,
     MaxRate,
     Redeliver,
+    Settle,
     Yes,
     check_choice,
     command,
     parse_duration,
+    read_settle,
 )
 from ocsync.cli.plan import Targets, preflight
 from ocsync.cli.watchers import Ending, Metrics, Notify, run_watched
@@ -100,12 +102,7 @@ def register(app: typer.Typer) -> None:
                 help="How long a request may wait when OrderCloud throttles.",
             ),
         ] = "5m",
-        settle: Annotated[
-            str,
-            typer.Option(
-                "--settle", metavar="TIME", help="How long to wait for a write to become visible."
-            ),
-        ] = "30s",
+        settle: Settle = "",
         delivery_timeout: DeliveryTimeout = "60s",
         redeliver: Redeliver = False,
         max_changes: Annotated[
@@ -170,7 +167,7 @@ def register(app: typer.Typer) -> None:
             pause=not no_pause,
             unpause_anyway=unpause_anyway,
             workers=concurrency,
-            settle=parse_duration(settle),
+            settle=read_settle(ctx, settle),
             plan=_fingerprint(plan) if plan else "",
             redeliver=redeliver,
             delivery_timeout=parse_duration(delivery_timeout),
