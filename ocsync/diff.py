@@ -96,6 +96,9 @@ def diff_as_written(
     Left out is what the platform makes of it by itself: a value where null was written (with
     *created* that of an entity that came with it, too), and another spelling of an ID.
     """
+    differences = diff(ref, written, found)
+    if not differences:
+        return {}
     kind = kind_of(ref)
     named = {name for reference in kind.references for name in reference.ids}
     brought = {made.unless_field for made in kind.creates if created}
@@ -109,8 +112,11 @@ def diff_as_written(
         shows_other = field and field.inherited_by and value_at(found, field.inherited_by)
         return wanted is None and bool(filled or inherits or path in brought or shows_other)
 
-    differences = diff(ref, written, found).items()
-    return {p: pair for p, pair in differences if not is_own(p, pair["wanted"], pair["found"])}
+    return {
+        path: pair
+        for path, pair in differences.items()
+        if not is_own(path, pair["wanted"], pair["found"])
+    }
 
 
 def is_blank(value: Any) -> bool:

@@ -131,6 +131,21 @@ class DeliveryProgress(Event, frozen=True):
     left: float = 0.0
 
 
+class MessageReceived(Event, frozen=True):
+    """Message that a listener received: its time, namespace, and *target* if that is known.
+
+    *ref* is the entity's, without a kind where the message has none or is about several *entities*.
+    *duplicate* says that the delivery log has an equal message already.
+    """
+
+    at: str
+    namespace: str
+    target: str = ""
+    ref: str = ""
+    entities: int = 1
+    duplicate: bool = False
+
+
 class RequestEnded(Event, frozen=True):
     """End of one of many similar requests (a resync, a delete): *what*, and the error's text.
 

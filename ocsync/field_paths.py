@@ -63,6 +63,8 @@ def flatten(document: Mapping[str, Any], models: Container[str]) -> dict[str, An
 
 def nest(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the document that *fields* describe; deeper paths override shallower ones."""
+    if not any("." in path or "\\" in path for path in fields):
+        return dict(fields)
     document: dict[str, Any] = {}
     for path in sorted(fields, key=lambda p: p.count(".")):
         document = with_value(document, split_path(path), fields[path])

@@ -94,6 +94,11 @@ def stop_commands() -> None:
         process.kill()
 
 
+def is_command_running() -> bool:
+    """Return whether a command runs now, which may ask for something on the terminal."""
+    return bool(_running)
+
+
 def _run(words: list[str]) -> tuple[int, bytes]:
     """Return the exit code of *words* and what it printed until then.
 

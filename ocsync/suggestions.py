@@ -49,6 +49,11 @@ def suggestion(word: str, choices: Iterable[str], otherwise: str) -> str:
     )
 
 
+def with_suggestion(message: str, hint: str) -> str:
+    """Return *message* with the *hint*, where that suggests the closest names."""
+    return f"{message}; {hint}" if hint.startswith(QUESTION) else message
+
+
 def listed(choices: Iterable[str], command: str = "") -> str:
     """Return *choices* as text, the first of many; *command* shows them all."""
     names = list(choices)

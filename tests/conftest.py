@@ -90,7 +90,13 @@ def _compile() -> None:
 def _guards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the developer's home, settings or network."""
     for name in list(os.environ):
-        if name.startswith(_FOREIGN) or name in ("NO_COLOR", "FORCE_COLOR", "TF_BUILD"):
+        if name.startswith(_FOREIGN) or name in (
+            "NO_COLOR",
+            "FORCE_COLOR",
+            "CLICOLOR",
+            "CLICOLOR_FORCE",
+            "TF_BUILD",
+        ):
             monkeypatch.delenv(name)
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)

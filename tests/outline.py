@@ -105,7 +105,7 @@ def _completes_word(word: str) -> str | list[str]:
 
 FREE = {
     "7d|DATE", "90d", "ADDRESS", "B", "C", "C/CAT", "FIELD,", "FIELD=EXPRESSION", "CMD", "CONFIG", "HOST", "HOST:PORT,", "HOST:PORT", "ID", "MS", "N", "NAME", "NEW", "S",
-    "CHARACTER", "FIELD=HEADER", "FORMAT", "HEADER",
+    "CHARACTER", "FIELD=HEADER", "FORMAT", "HEADER", "QUERY",
     "TEXT", "TIME", "TOPIC", "URL",
 }  # fmt: skip
 """The metavars of values that only the operator knows."""

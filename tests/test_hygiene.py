@@ -10,12 +10,14 @@ import sys
 from collections.abc import Collection, Iterator, Mapping
 from inspect import cleandoc
 from pathlib import Path
+from xml.etree import ElementTree as Xml
 
 import pytest
 
 from ocsync.cli.app import tree
 from ocsync.errors import ExitCode
 from tests.conftest import Run
+from tests.demo_picture import NAMESPACE, PICTURE, TITLE, story, text_lines, timeless
 from tests.processes import call
 from tests.render.test_run_page import check_closed
 
@@ -241,6 +243,9 @@ def test_the_demo_proves_itself(tmp_path: Path) -> None:
     assert done.code == 0, f"the demo failed:\n{done.out}{done.err}"
     for line in ("$ ocsync resume --verify", "the listener received 200 of 200"):
         assert line in done.out, f'the demo does not show "{line}":\n{done.out}'
+    drawn = [timeless(line) for line in text_lines(PICTURE.read_text(encoding="utf-8"))]
+    shown = [timeless(line) for line in story(done.out) if line]
+    assert drawn == shown, "the demo shows other words: python -m tests.demo_picture"
     figures = done.out.partition("-- figures ")[2].splitlines()[1:]
     end = figures.pop()
     assert end.startswith("✓ all marketplaces end with the same data"), f"the demo ends with: {end}"
@@ -251,6 +256,16 @@ def test_the_demo_proves_itself(tmp_path: Path) -> None:
     assert page.count("<article") == 3, "the costs, and both runs"
     assert page.count("Messages at the delivery target since the unpause</h2>") == 2
     assert call("demo", "--report", "no/such/demo.html").code == 66
+
+
+def test_the_picture_of_the_readme_is_closed() -> None:
+    picture = PICTURE.read_text(encoding="utf-8")
+    check_closed(picture.replace(NAMESPACE, ""))
+    assert f"![{TITLE}](examples/{PICTURE.name})" in README
+    root = Xml.fromstring(picture)
+    (title,) = root.findall(f"{{{NAMESPACE}}}title")
+    assert (root.get("role"), root.get("aria-labelledby")) == ("img", title.get("id"))
+    assert title.text == TITLE
 
 
 def test_the_contributing_guide_names_what_exists() -> None:

@@ -89,18 +89,10 @@ def _report(console: Console, error: OcsyncError) -> int:
     console.alert(error.message)
     if error.log_id:
         console.alert(f"  log ID {error.log_id} (OrderCloud's support asks for it)", "")
-    for line in _hint_lines(error.hint):
-        console.alert(f"  {line}", "")
+    if error.hint:
+        listed = error.hint.startswith(_CHOICE_PREFIXES)
+        console.alert(f"  {error.hint}" if listed else f"  next: {error.hint}", "")
     return error.exit_code
-
-
-def _hint_lines(hint: str) -> list[str]:
-    """Return the hint as the next command or, wrapped, as the choices that it lists."""
-    if hint.startswith(_CHOICE_PREFIXES):
-        from textwrap import wrap
-
-        return wrap(hint, 76, break_on_hyphens=False)
-    return [f"next: {hint}"] if hint else []
 
 
 def _show_problems(console: Console, error: InputError) -> None:

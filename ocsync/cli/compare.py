@@ -121,7 +121,7 @@ def register(app: typer.Typer) -> None:
         from ocsync.render import compare as shown
 
         if recreated and not stage:
-            raise UsageError("--recreated allows staged edits: give --stage")
+            raise UsageError("--recreated works only with --stage")
         requests = by_dependency(
             _requests(
                 words,

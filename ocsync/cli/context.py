@@ -6,7 +6,13 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from contextlib import (
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -21,7 +27,7 @@ from ocsync.store import Workspace
 if TYPE_CHECKING:
     from asyncio import Event
 
-    from ocsync.client import Limits
+    from ocsync.client import Api, Limits
     from ocsync.engine.session import Session
     from ocsync.store import Profile, ProfileDir
 
@@ -99,6 +105,10 @@ class Context:
     def __exit__(self, *error: object) -> None:
         write_text(sys.stdout, "", flush=True)
 
+    def showing_life(self) -> AbstractContextManager[None]:
+        """Show that the command works during the block, while it writes nothing."""
+        return self.console.alive(f"ocsync {self.command}")
+
     def folder(self) -> ProfileDir:
         """Return the profile's folder, and warn of pauses that dead windows left.
 
@@ -147,7 +157,7 @@ class Context:
         if not self.can_ask:
             raise UsageError(f"{option} is missing", hint=f"ocsync {self.command} --help")
         shown = f"{question} [{default}]: " if default else f"{question}: "
-        if text := _read_answer(shown).strip() or default:
+        if text := self._read_answer(shown).strip() or default:
             return text
         raise UsageError(f"{option} is missing", hint=f"ocsync {self.command} --help")
 
@@ -155,7 +165,9 @@ class Context:
         """Return what is typed, which is not shown. Raises UsageError for an empty line."""
         from getpass import getpass
 
-        if secret := getpass(question, stream=sys.stderr).strip():
+        with self.console.hushed():
+            secret = getpass(question, stream=sys.stderr).strip()
+        if secret:
             return secret
         raise UsageError("no secret was typed")
 
@@ -164,7 +176,7 @@ class Context:
         if not self.can_ask:
             reason = "prompts are off" if sys.stdin.isatty() else "this is not a terminal"
             raise UsageError(f"confirmation needed, but {reason}: {question}", hint=hint)
-        return _read_answer(f"{question} [y/N] ").casefold() in ("y", "yes")
+        return self._read_answer(f"{question} [y/N] ").casefold() in ("y", "yes")
 
     def confirm(self, profile: Profile, marketplace: str) -> None:
         """Require the ID of a production marketplace before it is written to; ignore --yes.
@@ -176,11 +188,15 @@ class Context:
         given, question = self.confirmed, f"profile {profile.name} writes to production"
         if not given and not self.can_ask:
             raise UsageError(question, hint=f"to confirm, give --confirm {marketplace}")
-        given = given or _read_answer(
+        given = given or self._read_answer(
             f"{question}; to continue, type the ID of the marketplace ({marketplace}): "
         )
         if given.casefold() != marketplace.casefold():
             raise Refused(f'{question}, but its marketplace is {marketplace}, not "{given}"')
+
+    def _read_answer(self, question: str) -> str:
+        with self.console.hushed():
+            return _read_answer(question)
 
     def run_online(
         self,
@@ -244,11 +260,18 @@ class Context:
 
         connection = Connection(profile.api_url, profile.auth_url, profile.client_id, read_secret)
         nap, confirm = partial(_nap, stop), partial(self.confirm, profile)
-        with event_listener(self.console, stream=stream) as listener:
+        opened: list[Api] = []
+        host = profile.api_url.partition("://")[2].rstrip("/").removesuffix("/v1")
+
+        def doing() -> str:
+            return f"waiting for {host}" if opened and opened[0].in_flight else ""
+
+        with event_listener(self.console, stream=stream, doing=doing) as listener:
             emit = Broadcast(listener)
             async with open_client(
                 connection, limits=limits or Defaults(), emit=emit, sleep=nap
             ) as api:
+                opened.append(api)
                 with _naming_answers(api.recent_answers):
                     yield Session(
                         api, folder, emit, self.ask, self.ask_person, confirm, sleep=nap, stop=stop

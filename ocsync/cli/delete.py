@@ -10,14 +10,11 @@ import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.options import (
+    ALL_ANSWERS,
     DEFAULT_CONCURRENCY,
     Concurrency,
-    Confirm,
-    LockTimeout,
     MaxRate,
-    Yes,
     command,
-    parse_duration,
 )
 from ocsync.errors import ExitCode, FileMissing, InputError, Refused, UsageError
 from ocsync.plurals import count
@@ -29,7 +26,9 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @command(app, "delete", ExitCode.PARTLY, ExitCode.BAD_INPUT, ExitCode.NO_FILE)
+    @command(
+        app, "delete", ExitCode.PARTLY, ExitCode.BAD_INPUT, ExitCode.NO_FILE, answers=ALL_ANSWERS
+    )
     def delete(
         ctx: Context,
         refs: Annotated[
@@ -66,9 +65,6 @@ def register(app: typer.Typer) -> None:
         ] = False,
         concurrency: Concurrency = DEFAULT_CONCURRENCY,
         max_rate: MaxRate = 0.0,
-        yes: Yes = False,
-        confirm: Confirm = "",
-        lock_timeout: LockTimeout = "0",
     ) -> ExitCode:
         """Delete entities immediately; OrderCloud cannot pause deletes.
 
@@ -91,7 +87,6 @@ def register(app: typer.Typer) -> None:
         if max_delete is not None and no_count:
             raise UsageError("--max-delete counts dependents, so it cannot be used with --no-count")
         refs_read = _read_refs(refs or [], file)
-        ctx.yes, ctx.confirmed, ctx.lock_seconds = yes, confirm, parse_duration(lock_timeout)
 
         async def work_on(session: Session) -> tuple[DeleteImpact, DeleteReport | None]:
             identity = await sign_in(session)

@@ -8,7 +8,7 @@ import typer
 
 from ocsync.cli import delivery_apply, delivery_attach
 from ocsync.cli.context import Context
-from ocsync.cli.options import Confirm, LockTimeout, Yes, command, parse_duration
+from ocsync.cli.options import ALL_ANSWERS, command
 from ocsync.cli.pause import Targets, expand_targets
 from ocsync.errors import ExitCode, UsageError
 
@@ -78,13 +78,11 @@ def _register_reading(group: typer.Typer) -> None:
 
 
 def _register_binding(group: typer.Typer) -> None:
-    @command(group, "bind")
+    @command(group, "bind", answers=("confirm", "lock_timeout"))
     def bind(
         ctx: Context,
         targets: Targets,
         name: Config,
-        confirm: Confirm = "",
-        lock_timeout: LockTimeout = "0",
     ) -> None:
         """Let targets deliver by a delivery configuration.
 
@@ -98,7 +96,6 @@ def _register_binding(group: typer.Typer) -> None:
         from ocsync.engine.session import Session, confirm_production, sign_in
 
         expanded = expand_targets(targets)
-        ctx.lock_seconds, ctx.confirmed = parse_duration(lock_timeout), confirm
 
         async def write(session: Session) -> list[bindings.BindResult]:
             await sign_in(session)
@@ -117,13 +114,10 @@ def _register_binding(group: typer.Typer) -> None:
             sign = "=" if same else "‖" if result.paused else "▶"
             ctx.console.print(f"{result.target.name}  {text} {name}{was}", sign)
 
-    @command(group, "unbind", ExitCode.CONFLICT, ExitCode.LOCKED)
+    @command(group, "unbind", ExitCode.CONFLICT, ExitCode.LOCKED, answers=ALL_ANSWERS)
     def unbind(
         ctx: Context,
         targets: Targets,
-        yes: Yes = False,
-        confirm: Confirm = "",
-        lock_timeout: LockTimeout = "0",
     ) -> None:
         """Remove the sync configs of targets; they receive nothing more.
 
@@ -140,7 +134,6 @@ def _register_binding(group: typer.Typer) -> None:
         from ocsync.schema import TARGETS
 
         expanded = expand_targets(targets)
-        ctx.yes, ctx.lock_seconds, ctx.confirmed = yes, parse_duration(lock_timeout), confirm
 
         async def write(session: Session) -> list[dict[str, object]]:
             await sign_in(session)
@@ -152,7 +145,7 @@ def _register_binding(group: typer.Typer) -> None:
                 return []
             confirm_production(session)
             ctx.console.info(
-                "  Without a sync config, changes are not delivered, and do not come later.", "!"
+                "  Without a sync config, changes are not delivered, not even later.", "!"
             )
             ctx.console.info("    To hold them instead: ocsync pause")
             if not ctx.ask(f"Remove the sync config of {names}?"):

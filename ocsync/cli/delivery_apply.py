@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import Confirm, LockTimeout, Yes, command, parse_duration
+from ocsync.cli.options import ALL_ANSWERS, command
 from ocsync.errors import ExitCode, FileMissing, UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def register(group: typer.Typer) -> None:
     """Add the command."""
 
-    @command(group, "apply", ExitCode.BAD_INPUT, ExitCode.NO_FILE)
+    @command(group, "apply", ExitCode.BAD_INPUT, ExitCode.NO_FILE, answers=ALL_ANSWERS)
     def apply(
         ctx: Context,
         file: Annotated[
@@ -34,9 +34,6 @@ def register(group: typer.Typer) -> None:
         dry_run: Annotated[
             bool, typer.Option("--dry-run", "-n", help="Show the difference; send nothing.")
         ] = False,
-        yes: Yes = False,
-        confirm: Confirm = "",
-        lock_timeout: LockTimeout = "0",
     ) -> None:
         """Create or update delivery configurations to match a file.
 
@@ -58,7 +55,6 @@ def register(group: typer.Typer) -> None:
 
         label = "standard input" if file == "-" else file
         configs = read_deliveries(label, _read_source(file))
-        ctx.yes, ctx.lock_seconds, ctx.confirmed = yes, parse_duration(lock_timeout), confirm
 
         async def work_on(session: Session) -> list[ConfigChange]:
             await sign_in(session)

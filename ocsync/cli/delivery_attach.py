@@ -9,7 +9,7 @@ import typer
 
 from ocsync.cli import kafka_options
 from ocsync.cli.context import Context
-from ocsync.cli.options import Confirm, LockTimeout, SecretCommand, Yes, command, parse_duration
+from ocsync.cli.options import ALL_ANSWERS, SecretCommand, command
 from ocsync.cli.pause import Targets, expand_targets
 from ocsync.cli.secret_options import secret_of
 from ocsync.errors import UsageError
@@ -37,7 +37,7 @@ def register(group: typer.Typer) -> None:
 
 
 def _register_attach(group: typer.Typer) -> None:
-    @command(group, "attach")
+    @command(group, "attach", answers=("confirm", "lock_timeout"))
     def attach(
         ctx: Context,
         targets: Targets,
@@ -64,8 +64,6 @@ def _register_attach(group: typer.Typer) -> None:
         password_command: kafka_options.PasswordCommand = "",
         connection_env: kafka_options.ConnectionEnv = "",
         connection_command: kafka_options.ConnectionCommand = "",
-        confirm: Confirm = "",
-        lock_timeout: LockTimeout = "0",
     ) -> None:
         r"""Add a listener beside the real delivery target.
 
@@ -102,7 +100,6 @@ def _register_attach(group: typer.Typer) -> None:
             listener = _kafka_listener(options, topic)
         _check_fields(listener)
         _check_reachable(ctx, listener)
-        ctx.lock_seconds, ctx.confirmed = parse_duration(lock_timeout), confirm
 
         async def write(session: Session) -> list[Attachment]:
             await sign_in(session)
@@ -119,14 +116,11 @@ def _register_attach(group: typer.Typer) -> None:
 
 
 def _register_detach(group: typer.Typer) -> None:
-    @command(group, "detach")
+    @command(group, "detach", answers=ALL_ANSWERS)
     def detach(
         ctx: Context,
         targets: OptionalTargets = None,
         endpoint: Endpoint = "",
-        yes: Yes = False,
-        confirm: Confirm = "",
-        lock_timeout: LockTimeout = "0",
     ) -> None:
         """Remove listeners; the real targets stay.
 
@@ -142,7 +136,6 @@ def _register_detach(group: typer.Typer) -> None:
         from ocsync.engine.session import Session, confirm_production, sign_in
 
         expanded = expand_targets(targets) if targets else []
-        ctx.yes, ctx.lock_seconds, ctx.confirmed = yes, parse_duration(lock_timeout), confirm
 
         async def write(session: Session) -> tuple[list[Detached], list[str]]:
             await sign_in(session)

@@ -343,9 +343,9 @@ def _show_results(
         console.print(f"{text}; temporary files removed", "✓")
 
 
-def _result_table(results: Sequence[StoryResult]) -> list[str]:
+def _result_table(results: Sequence[StoryResult]) -> Sequence[str]:
     """Return a table of the cost of each strategy in each story."""
-    return columns(_cost_rows(results), "<><>>", gap=3)
+    return columns(_cost_rows(results), "<><>>", gap=3, heading=True)
 
 
 def _cost_rows(results: Sequence[StoryResult]) -> list[tuple[object, ...]]:

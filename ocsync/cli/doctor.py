@@ -12,7 +12,6 @@ import typer
 from ocsync.cli.context import Context, current_folder
 from ocsync.cli.options import ONLINE_EXITS, Yes, command
 from ocsync.errors import ExitCode, Locked, OcsyncError, UsageError, first_of
-from ocsync.render.console import terminal_columns
 
 if TYPE_CHECKING:
     from ocsync.engine.doctor import CheckResult, DoctorReport, Setup
@@ -148,7 +147,7 @@ def _repair(ctx: Context, report: DoctorReport) -> tuple[list[CheckResult], Exit
 
     def ask(result: CheckResult) -> bool:
         question = result.repair.ask if result.repair else ""
-        for sign, line in shown.check_lines(result, terminal_columns(sys.stderr)):
+        for sign, line in shown.check_lines(result):
             ctx.console.alert(line, sign)
         try:
             return ctx.ask(question)
@@ -175,9 +174,7 @@ def _show(ctx: Context, report: DoctorReport, repaired: list[CheckResult]) -> No
 
     for result in repaired:
         ctx.console.print(f"  {result.id}: {result.what}", "+")
-    for sign, line in shown.lines(
-        report, terminal_columns(sys.stdout), show_fine=not ctx.console.quiet
-    ):
+    for sign, line in shown.lines(report, show_fine=not ctx.console.quiet):
         ctx.console.print(line, sign)
     sign, line = shown.closing_line(report)
     ctx.console.print(line, sign)

@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
         seed: Annotated[Path | None, _option(_START_PANEL, "seed", "JSON or TOML file with the first entities.", "FILE")] = None,
         products: Annotated[int, _option(_START_PANEL, "products", "Start with N products, 3 inventory records each.", "N", min=0)] = 0,
         state: Annotated[Path | None, _option(_START_PANEL, "state", "Keep the marketplace in FILE, and start from it.", "FILE")] = None,
-        like: Annotated[str, _option(_START_PANEL, "like", "Behave as a probed marketplace does; options that are given win.", "PROFILE|FILE")] = "",
+        like: Annotated[str, _option(_START_PANEL, "like", "Behave as a probed marketplace does; other options override this.", "PROFILE|FILE")] = "",
         deliver_to: Annotated[list[str], _option(_START_PANEL, "deliver-to", "Also send messages to this host; loopback is always allowed.", "HOST")] = [],  # noqa: B006
         faults: Annotated[Path | None, _option(_TROUBLE_PANEL, "faults", "JSON list of scripted faults.", "FILE")] = None,
         latency: Annotated[float, _option(_TROUBLE_PANEL, "latency", "Delay before each response.", "MS", min=0)] = 0.0,

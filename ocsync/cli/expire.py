@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import LockTimeout, command, parse_duration
+from ocsync.cli.options import command
 from ocsync.cli.watchers import Ending, Metrics, Notify, run_watched
 from ocsync.errors import ExitCode, first_of
 
@@ -20,14 +20,13 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @command(app, "expire", ExitCode.LOCKED, ExitCode.PARTLY)
+    @command(app, "expire", ExitCode.LOCKED, ExitCode.PARTLY, answers=("lock_timeout",))
     def expire(
         ctx: Context,
         dry_run: Annotated[
             bool,
             typer.Option("--dry-run", "-n", help="Show what would be unpaused; change nothing."),
         ] = False,
-        lock_timeout: LockTimeout = "0",
         notify: Notify = False,
         metrics: Metrics = None,
     ) -> ExitCode:
@@ -42,7 +41,6 @@ def register(app: typer.Typer) -> None:
           ocsync expire --dry-run
           ocsync expire --notify
         """
-        ctx.lock_seconds = parse_duration(lock_timeout)
         return run_watched(
             ctx, lambda: _end_overdue(ctx, dry_run=dry_run), notify=notify, metrics=metrics
         )

@@ -137,7 +137,7 @@ def register(app: typer.Typer) -> None:
                 exported = ctx.run_online(
                     lambda session: read_all(session, requests, spool), limits=limits
                 )
-            _write(file, spool, exported, presentation, force=force)
+            _write(ctx, file, spool, exported, presentation, force=force)
         ctx.console.document("export", shown.document(file, form, exported))
         for sign, line in () if ctx.console.json else shown.lines(file, exported):
             (ctx.console.info if file == "-" else ctx.console.print)(line, sign)
@@ -279,6 +279,7 @@ def _continuable(file: str, spool: Spool) -> Iterator[None]:
 
 
 def _write(
+    ctx: Context,
     file: str,
     spool: Spool,
     exported: Sequence[ExportedKind],
@@ -290,9 +291,10 @@ def _write(
     from ocsync.store.files import atomic_writer, real_path
 
     if file == "-":
-        sys.stdout.flush()
-        write_to(sys.stdout.buffer, spool, exported, presentation)
-        sys.stdout.buffer.flush()
+        with ctx.console.hushed():
+            sys.stdout.flush()
+            write_to(sys.stdout.buffer, spool, exported, presentation)
+            sys.stdout.buffer.flush()
         return
     path = real_path(Path(file))
     if path.exists() and not force:

@@ -55,11 +55,12 @@ def register(app: typer.Typer) -> None:
             typer.Option("--since", metavar="7d|DATE", help="Only runs begun since."),
         ] = "",
         state: Annotated[
-            str, typer.Option("--state", metavar=_STATES, help="Only runs that ended so.")
+            str, typer.Option("--state", metavar=_STATES, help="Only runs with this outcome.")
         ] = "",
         failed: Annotated[bool, typer.Option("--failed", help="Short for --state failed.")] = False,
         target: Annotated[
-            str, typer.Option("--target", metavar="TARGET", help="Only runs that fed it.")
+            str,
+            typer.Option("--target", metavar="TARGET", help="Only runs that wrote to this target."),
         ] = "",
         kind: Annotated[
             str, typer.Option("--type", metavar=_COMMANDS, help="Only runs of this command.")
@@ -117,7 +118,8 @@ def register(app: typer.Typer) -> None:
         if form:
             from ocsync.render.history_report import FORMATS
 
-            write_report(file, FORMATS[form](without_values(details) if no_values else details))
+            reported = without_values(details) if no_values else details
+            write_report(ctx, file, FORMATS[form](reported))
         if file != "-":
             _show_run(ctx, details, limit, steps=steps, file=file)
         return None

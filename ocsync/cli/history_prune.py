@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import LOCAL_EXITS, LockTimeout, Yes, command, parse_duration
+from ocsync.cli.options import LOCAL_EXITS, command, parse_duration
 from ocsync.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _RUN_LIMIT = 20
 def register(group: typer.Typer) -> None:
     """Add the command."""
 
-    @command(group, "prune", exits=LOCAL_EXITS)
+    @command(group, "prune", exits=LOCAL_EXITS, answers=("yes", "lock_timeout"))
     def prune(
         ctx: Context,
         keep: Annotated[
@@ -34,8 +34,6 @@ def register(group: typer.Typer) -> None:
                 "--dry-run", "-n", help="Show which runs would be removed; remove nothing."
             ),
         ] = False,
-        yes: Yes = False,
-        lock_timeout: LockTimeout = "0",
     ) -> None:
         """Remove old runs; they cannot be undone after that.
 
@@ -54,7 +52,6 @@ def register(group: typer.Typer) -> None:
                 "nothing selected: give --keep N, --older-than AGE, or both",
                 hint="ocsync history prune --keep 50 --older-than 90d",
             )
-        ctx.yes, ctx.lock_seconds = yes, parse_duration(lock_timeout)
         retention = Retention(
             keep, parse_duration(older_than, unit_needed=True) if older_than else None
         )

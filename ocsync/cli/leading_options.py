@@ -1,6 +1,11 @@
-"""Common options that are typed in front of the command, as in `ocsync --json status`."""
+"""Common options that are typed in front of the command, as in `ocsync --json status` or
+`ocsync stage --json list`.
+"""
 
 from __future__ import annotations
+
+GROUPS = frozenset(("profile", "stage", "history", "delivery", "listen"))
+"""The commands that have commands below them, listed so that the others need not be looked up."""
 
 
 def behind_command(words: list[str]) -> list[str]:
@@ -8,19 +13,22 @@ def behind_command(words: list[str]) -> list[str]:
 
     Words that do not begin with such an option, or name no command, are returned as they are.
     """
-    if len(words) < 2 or not words[0].startswith("-"):
+    if len(words) < 2 or not (words[0].startswith("-") or words[0] in GROUPS):
         return words
     from ocsync.cli.common_options import COMMON_OPTIONS
     from ocsync.cli.outline import read_outline
 
     options = {name: option for option in COMMON_OPTIONS.values() for name in option.names}
-    size = 0
-    while words[size : size + 1] and (option := options.get(words[size].partition("=")[0])):
-        has_value = option.kind is bool or "=" in words[size]
-        size += 1 if has_value else 2
-    leading, rest = words[:size], words[size:]
     commands = read_outline()["commands"]
-    depth = 0
-    while depth < len(rest) and " ".join(rest[: depth + 1]) in commands:
-        depth += 1
-    return [*rest[:depth], *leading, *rest[depth:]] if depth else words
+    path: list[str] = []
+    leading: list[str] = []
+    rest = words
+    while rest:
+        if " ".join([*path, rest[0]]) in commands:
+            path, rest = [*path, rest[0]], rest[1:]
+        elif option := options.get(rest[0].partition("=")[0]):
+            size = 1 if option.kind is bool or "=" in rest[0] else 2
+            leading, rest = [*leading, *rest[:size]], rest[size:]
+        else:
+            break
+    return [*path, *leading, *rest] if path else words

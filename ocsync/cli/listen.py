@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
@@ -14,10 +14,11 @@ from ocsync.cli import kafka_options
 from ocsync.cli.context import Context
 from ocsync.cli.options import LOCAL_EXITS, SecretCommand, command, parse_moment
 from ocsync.cli.secret_options import secret_of
-from ocsync.errors import ConfigError, ExitCode, UsageError
+from ocsync.errors import ConfigError, Damaged, ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from ocsync.delivery.decoding import ReportMessage
+    from ocsync.delivery.decoding import ReportMessage, ShowMessages
+    from ocsync.models import Delivery
 
 Since = Annotated[
     str,
@@ -94,7 +95,8 @@ def _register_http(group: typer.Typer) -> None:
         Each message is checked against X-oc-hash and is on disk before the answer 200; an
         unsigned message gets 401, one that cannot be kept 503. OrderCloud has to reach the
         listener: leave it on loopback and put a tunnel or a TLS proxy in front. It can run
-        beside listen kafka.
+        beside listen kafka. Each message is shown as it comes: its time, target and entity,
+        and whether it is new or a duplicate.
 
         Examples:
           ocsync listen http --secret-env HOOK_SECRET
@@ -119,7 +121,7 @@ def _register_http(group: typer.Typer) -> None:
         secret = "" if unsigned else secret_of(secret_env, secret_command, "the target's secret")
         value = secret_of(auth_value_env, "", "the header's value") if auth_header else ""
         folder = ctx.folder()
-        counts, heard = _counters(ctx, "answered with 503, so that OrderCloud resends it")
+        counts, heard = _counters(ctx, "refused with 503, so that OrderCloud resends it")
         locked = folder.listen_lock("http")
         with _ended_by_signals(), locked, open_socket(bind, port, secret) as listener:
             url = url_of(listener)
@@ -128,7 +130,8 @@ def _register_http(group: typer.Typer) -> None:
             _show_how_to_reach(ctx, url, bind)
             _suggest_next(ctx, f"--endpoint URL --secret-env {secret_env or 'VAR'}")
             check = RequestCheck(secret, auth_header, value)
-            serve(HttpListener(check, folder.delivery_log.append, heard), listener)
+            show = _message_printer(ctx)
+            serve(HttpListener(check, folder.delivery_log.append, heard, show), listener)
         _show_end(ctx, counts)
 
 
@@ -187,7 +190,8 @@ def _register_kafka(group: typer.Typer) -> None:
         append = folder.delivery_log.append
         signals: list[int] = []
         with folder.listen_lock("kafka"), handled(signals.append):
-            reader = KafkaListener(brokers, names, append, heard, ctx.warn)
+            show = _message_printer(ctx)
+            reader = KafkaListener(brokers, names, append, heard, ctx.warn, show=show)
             with closing(reader):
                 ctx.console.info(f"connecting to {brokers.servers} ...")
                 partitions = reader.open(start)
@@ -256,10 +260,31 @@ def _counters(ctx: Context, when_full: str) -> tuple[Counter[str], ReportMessage
             ctx.warn_once("refused a request with a wrong or missing signature or header (401)")
         elif status != 200:
             ctx.warn_once(f"refused: {about}")
-        elif ctx.console.verbose:
-            ctx.console.info(about, "+")
 
     return counts, heard
+
+
+def _message_printer(ctx: Context) -> ShowMessages:
+    """Return the function that writes a line, or with --json an event, for each message."""
+    from ocsync.delivery.received import MessageEvents
+    from ocsync.render.json_data import json_data
+    from ocsync.render.listen import message_line
+    from ocsync.store.timestamps import utc_now
+
+    events = MessageEvents(())
+    with suppress(Damaged):  # a damaged log is still written; doctor reports it
+        events = MessageEvents(ctx.folder().delivery_log.read())
+
+    def show(messages: Sequence[Delivery]) -> None:
+        now = utc_now()
+        with suppress(OSError):  # a terminal or a file that is full ends no listener
+            for event in events.of(messages):
+                ctx.console.event(json_data(event))
+                if not ctx.console.json:
+                    ctx.console.print(message_line(event, now), "=" if event.duplicate else "+")
+            ctx.console.flush()
+
+    return show
 
 
 def _show_start(ctx: Context, where: str) -> None:

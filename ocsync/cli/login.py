@@ -80,7 +80,10 @@ def register(app: typer.Typer) -> None:
         from ocsync.engine.session import missing_roles
 
         asked = _read_purposes(purposes)
-        given = (client_id, environment, api_url, secret_env, secret_command, secret_keyring)
+        given = (
+            client_id, environment, api_url, auth_url, secret_env, secret_command, secret_keyring,
+            marketplace, production, allow_http,
+        )  # fmt: skip
         names = ctx.workspace.profile_names()
         name = name or ctx.profile_name or ("" if any(given) else ctx.workspace.current_profile)
         if name in names:
@@ -116,9 +119,11 @@ def register(app: typer.Typer) -> None:
             add_profile(ctx, profile)
             store_missing_secret(ctx, profile)
             ctx.console.info(f"profile {name} added: {profile.api_url}", "+")
-        ctx.workspace.use_profile(name)
         ctx.profile_name = name
         identity = _sign_in(ctx)
+        if ctx.workspace.current_profile != name:
+            ctx.workspace.use_profile(name)
+            ctx.console.info(f"profile {name} is now the current one", "~")
         missing = missing_roles(identity, asked)
         _show(ctx, name, identity, missing)
         return ExitCode.SIGN_IN if missing else ExitCode.DONE
@@ -170,7 +175,8 @@ def _sign_in(ctx: Context) -> Identity:
     try:
         return ctx.run_online(sign_in, limits=Limits(max_wait=_MAX_WAIT))
     except SignInError as error:
-        text = f"ocsync profile edit {ctx.profile_name} --client-id ID; then ocsync login"
+        name = ctx.profile_name
+        text = f"ocsync profile edit {name} --client-id ID; then ocsync login {name}"
         raise SignInError(error.message, hint=error.hint or text) from error
 
 
@@ -186,6 +192,6 @@ def _show(ctx: Context, name: str, identity: Identity, missing: list[str]) -> No
         ctx.console.info("  In the Portal: open the API client, look up its default context user,")
         ctx.console.info("  and assign this user a security profile with these roles (never")
         ctx.console.info("  FullAccess). Then sign in again.")
-        ctx.console.suggest("ocsync login")
+        ctx.console.suggest(f"ocsync login {name}")
     else:
         ctx.console.suggest("ocsync doctor", "ocsync stage import FILE")

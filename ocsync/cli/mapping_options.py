@@ -117,10 +117,17 @@ def read_mapping(ctx: Context, name: str) -> FileMapping:
 
 
 def mapping_path(ctx: Context, name: str) -> Path:
-    """Return the path of the mapping *name*: a file, or of that name in the workspace."""
+    """Return the path of the mapping *name*: a file, or of that name in the workspace.
+
+    Raises ConfigError for a link in the workspace, which may come from somebody else.
+    """
+    from ocsync.store.files import check_file
+
     if "/" in name or name.endswith(".toml") or Path(name).suffix:
         return Path(name)
-    return ctx.workspace.root / FOLDER / f"{name}.toml"
+    path = ctx.workspace.root / FOLDER / f"{name}.toml"
+    check_file(path)
+    return path
 
 
 def _pair(option: str, text: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,7 +29,7 @@ _EXIT_CODE_TEXTS = {
     ExitCode.DIFFERS: "verification found differences",
     ExitCode.CONFLICT: "conflict, unknown outcome or stale plan",
     ExitCode.LOCKED: "locked, or paused by someone else",
-    ExitCode.USAGE: "usage error, or a question and no terminal to ask it",
+    ExitCode.USAGE: "usage error, or confirmation needed but no terminal",
     ExitCode.BAD_INPUT: "bad input",
     ExitCode.NO_FILE: "file, run or staged entry not found",
     ExitCode.TRY_LATER: "try again later (network, throttling, server)",
@@ -50,6 +51,10 @@ ONLINE_EXITS = (
     ExitCode.TERMINATED,
 )
 """The exit codes of a command that signs in."""
+
+
+_WRITES_ITSELF = ("demo", "emulator", "listen http", "listen kafka")
+"""The commands that wait by design, and write when something happens."""
 
 
 def _declare(option: CommonOption) -> tuple[Any, Any]:
@@ -131,31 +136,48 @@ LockTimeout = Annotated[
     ),
 ]
 
+_ANSWERS: dict[str, tuple[Any, Any]] = {
+    "yes": (Yes, False), "confirm": (Confirm, ""), "lock_timeout": (LockTimeout, "0"),
+}  # fmt: skip
+"""Options that say what a command may do without a question, and how long it waits for a lock."""
+ALL_ANSWERS = tuple(_ANSWERS)
+
 
 def command(
     app: typer.Typer,
     name: str,
     *codes: ExitCode,
     exits: tuple[ExitCode, ...] = ONLINE_EXITS,
+    answers: tuple[str, ...] = (),
     cls: type[Command] = Command,
 ) -> Callable[[Callable[..., int | None]], Callable[..., None]]:
-    """Register `f(ctx, ...)` as command *name* with the common options and its exit codes."""
+    """Register `f(ctx, ...)` as command *name* with the common options and its exit codes.
+
+    *answers* names those of `yes`, `confirm` and `lock_timeout` that the command takes too; the
+    context has what they say.
+    """
 
     noun = app.info.name if isinstance(app.info.name, str) and app.info.name != "ocsync" else ""
 
     def register(function: Callable[..., int | None]) -> Callable[..., None]:
         signature = inspect.signature(function, eval_str=True)
         own = [p for p in signature.parameters.values() if p.name != "ctx"]
+        taken = {**{n: _ANSWERS[n] for n in answers}, **_COMMON_OPTIONS}
         common = [
             inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-            for n, (kind, default) in _COMMON_OPTIONS.items()
+            for n, (kind, default) in taken.items()
         ]
 
         @functools.wraps(function)
         def run(**given: Any) -> None:
             shared = {n: given.pop(n) for n in _COMMON_OPTIONS}
+            answered = {n: given.pop(n) for n in answers}
             context = Context.start(f"{noun} {name}".strip(), **shared)
-            with context:
+            signs = nullcontext() if context.command in _WRITES_ITSELF else context.showing_life()
+            with context, signs:
+                context.yes = answered.get("yes", context.yes)
+                context.confirmed = answered.get("confirm", context.confirmed)
+                context.lock_seconds = parse_duration(answered.get("lock_timeout", "0"))
                 code = function(context, **given)
             raise typer.Exit(int(code or ExitCode.DONE))
 

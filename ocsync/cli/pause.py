@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import Adopt, Confirm, LockTimeout, Reason, command, parse_duration
+from ocsync.cli.options import Adopt, Reason, command, parse_duration
 from ocsync.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ Targets = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @command(app, "pause", ExitCode.BAD_CONFIG, ExitCode.LOCKED)
+    @command(
+        app, "pause", ExitCode.BAD_CONFIG, ExitCode.LOCKED, answers=("confirm", "lock_timeout")
+    )
     def pause(
         ctx: Context,
         targets: Targets,
@@ -39,8 +41,6 @@ def register(app: typer.Typer) -> None:
             ),
         ] = "",
         adopt: Adopt = False,
-        confirm: Confirm = "",
-        lock_timeout: LockTimeout = "0",
     ) -> None:
         """Pause targets, so that their changes arrive as one batch.
 
@@ -58,7 +58,6 @@ def register(app: typer.Typer) -> None:
         from ocsync.store.timestamps import utc_now
 
         direct, grouped = read_targets(targets)
-        ctx.lock_seconds, ctx.confirmed = parse_duration(lock_timeout), confirm
         seconds = parse_duration(lease, unit_needed=True) if lease else 0.0
         if lease and not seconds:
             raise UsageError("the time of --for must be longer than zero", hint="--for 2h")
@@ -93,7 +92,7 @@ def register(app: typer.Typer) -> None:
                 )
         if adopted := [s.target.name for s in statuses if s.pause and s.pause.adopted]:
             ctx.console.info(
-                "  Whoever paused it can still unpause it, as can the end of their --for time.", "!"
+                "  Whoever paused it can still unpause it, as does ocsync expire there.", "!"
             )
             ctx.console.info(
                 f"  To prevent that, run there: ocsync unpause {' '.join(adopted)} --leave-paused"

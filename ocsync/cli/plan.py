@@ -164,7 +164,7 @@ def _write_documents(
         reported["changes"] = [row.document() for row in listed.rows]
     ctx.console.document("plan", facts, rows=rows, ci=reported)
     if form:
-        write_report(file, plan_report.FORMATS[form](reported))
+        write_report(ctx, file, plan_report.FORMATS[form](reported))
 
 
 def _show(
@@ -237,7 +237,7 @@ def preflight(
     The latter is None for a sign-in that may not read the sync configs.
     """
     from ocsync.engine.pause.pausing import read_status
-    from ocsync.engine.resume.preflight import run_preflight
+    from ocsync.engine.resume.preflight import add_missing_references, run_preflight
     from ocsync.engine.session import Session, sign_in
     from ocsync.errors import RoleMissing
     from ocsync.plan import fed_targets
@@ -246,6 +246,7 @@ def preflight(
     async def read(session: Session) -> tuple[Preflight, dict[str, TargetStatus] | None]:
         await sign_in(session)
         found = await run_preflight(session, drafted.plan.steps)
+        await add_missing_references(session, drafted.plan.steps, found)
         fed = fed_targets(total.kind for total in drafted.totals)
         named = {*fed.direct, *session.folder.read_pauses()}
         try:

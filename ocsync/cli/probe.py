@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import LockTimeout, Yes, check_choice, command, parse_duration
+from ocsync.cli.options import check_choice, command, parse_duration
 from ocsync.errors import ExitCode, UsageError
 from ocsync.plurals import count
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @command(app, "probe", ExitCode.PARTLY)
+    @command(app, "probe", ExitCode.PARTLY, answers=("yes", "lock_timeout"))
     def probe(
         ctx: Context,
         names: Annotated[
@@ -45,10 +45,10 @@ def register(app: typer.Typer) -> None:
         ] = "60s",
         pace: Annotated[
             bool,
-            typer.Option("--pace", help="Also find out how many requests and bulk jobs it takes."),
+            typer.Option(
+                "--pace", help="Also measure how many requests and bulk jobs OrderCloud accepts."
+            ),
         ] = False,
-        yes: Yes = False,
-        lock_timeout: LockTimeout = "0",
     ) -> ExitCode:
         """Find out how this marketplace behaves where OrderCloud's documentation is silent.
 
@@ -67,7 +67,6 @@ def register(app: typer.Typer) -> None:
         from ocsync.engine.probe.answers import read_answers
         from ocsync.engine.probe.questions import QUESTIONS
 
-        ctx.yes, ctx.lock_seconds = yes, parse_duration(lock_timeout)
         for name in names or ():
             check_choice("QUESTION", name, QUESTIONS)
             if QUESTIONS[name].paced and not pace:

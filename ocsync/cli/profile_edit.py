@@ -24,10 +24,12 @@ from ocsync.cli.profile_options import (
     SecretKeyring,
     open_profile,
     profile_document,
+    read_client_id,
     read_place,
     read_secret_source,
     store_missing_secret,
 )
+from ocsync.cli.secret_options import read_variable
 from ocsync.errors import Conflict, ExitCode, Locked, UsageError
 
 if TYPE_CHECKING:
@@ -70,17 +72,17 @@ def register(group: typer.Typer) -> None:
             ctx.workspace.check_trust(folder.path, old)
             changes: dict[str, Any] = {}
             if client_id:
-                changes["client_id"] = client_id
+                changes["client_id"] = read_client_id(client_id)
             if secret_env or secret_command or secret_keyring:
                 changes["secret"] = read_secret_source(
                     secret_env, secret_command, keyring=secret_keyring
                 )
             if marketplace:
-                changes["marketplace"] = marketplace
+                changes["marketplace"] = marketplace.strip()
             if production is not None:
                 changes["production"] = production
             if notify_env:
-                changes["notify_env"] = notify_env
+                changes["notify_env"] = read_variable("--notify-env", notify_env)
             if environment or api_url or auth_url or allow_http:
                 url = api_url or ("" if environment else old.api_url)
                 same_auth = not (environment or api_url) and old.auth_url != old.api_url

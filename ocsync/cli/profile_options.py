@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from ocsync.characters import escape_invisible
 from ocsync.cli.context import Context
 from ocsync.cli.options import check_choice
+from ocsync.cli.secret_options import read_variable
 from ocsync.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -117,7 +119,17 @@ def read_secret_source(env: str, command: str, *, keyring: bool) -> SecretSource
 
     if [bool(env), bool(command), keyring].count(True) != 1:
         raise UsageError("give one of --secret-env, --secret-command and --secret-keyring")
-    return SecretSource(env, command, keyring)
+    return SecretSource(read_variable("--secret-env", env), command, keyring)
+
+
+def read_client_id(text: str) -> str:
+    """Return the ID of an API client, without blanks around it. Raises UsageError."""
+    client_id = text.strip()
+    if not client_id.isprintable() or " " in client_id:
+        raise UsageError(
+            f"--client-id: {escape_invisible(client_id)} has a blank or an invisible character"
+        )
+    return client_id
 
 
 def new_profile(
@@ -136,11 +148,11 @@ def new_profile(
     return Profile(
         name=name,
         **place._asdict(),
-        client_id=client_id,
+        client_id=read_client_id(client_id),
         secret=secret,
-        marketplace=marketplace,
+        marketplace=marketplace.strip(),
         production=production,
-        notify_env=notify_env,
+        notify_env=read_variable("--notify-env", notify_env),
     )
 
 

@@ -19,12 +19,14 @@ def check_report(ctx: Context, form: str, file: str, formats: Sequence[str]) -> 
         raise UsageError("a report and --json cannot both use standard output")
 
 
-def write_report(file: str, text: str) -> None:
+def write_report(ctx: Context, file: str, text: str) -> None:
     """Write *text* to *file*. Raises FileMissing."""
     from ocsync.store.files import write_output
 
     if file == "-":
-        sys.stdout.flush()
-        sys.stdout.buffer.write(text.encode())
+        with ctx.console.hushed():
+            sys.stdout.flush()
+            sys.stdout.buffer.write(text.encode())
+            sys.stdout.buffer.flush()
         return
     write_output(Path(file), text.encode())

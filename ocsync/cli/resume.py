@@ -10,15 +10,13 @@ import typer
 from ocsync.cli.context import Context
 from ocsync.cli.help_format import BARE
 from ocsync.cli.options import (
+    ALL_ANSWERS,
     DEFAULT_CONCURRENCY,
     Concurrency,
-    Confirm,
     DeliveryTimeout,
-    LockTimeout,
     MaxRate,
     Redeliver,
     Settle,
-    Yes,
     check_choice,
     command,
     parse_duration,
@@ -38,7 +36,15 @@ BY_ANSWERS = "answers"
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @command(app, "resume", ExitCode.PARTLY, ExitCode.DIFFERS, ExitCode.BAD_INPUT, ExitCode.NO_FILE)
+    @command(
+        app,
+        "resume",
+        ExitCode.PARTLY,
+        ExitCode.DIFFERS,
+        ExitCode.BAD_INPUT,
+        ExitCode.NO_FILE,
+        answers=ALL_ANSWERS,
+    )
     def resume(
         ctx: Context,
         targets: Targets = None,
@@ -48,8 +54,8 @@ def register(app: typer.Typer) -> None:
                 "--verify",
                 metavar=f"[={BY_ANSWERS}]",
                 help=(
-                    "Read every change back and compare; =answers reads only what no answer"
-                    " to a write proves, and a sample."
+                    "Read every change back and compare; =answers reads only the writes that no"
+                    " response verifies, and a sample of the others."
                 ),
             ),
         ] = None,
@@ -71,12 +77,14 @@ def register(app: typer.Typer) -> None:
             ),
         ] = "fail",
         repause: Annotated[
-            bool, typer.Option("--repause", help="Pause targets again that someone else unpaused.")
+            bool,
+            typer.Option("--repause", help="Pause again the targets that someone else unpaused."),
         ] = False,
         resend: Annotated[
             bool,
             typer.Option(
-                "--resend", help="Send edits again that another copy of this workspace has sent."
+                "--resend",
+                help="Resend edits that another copy of this workspace has already sent.",
             ),
         ] = False,
         no_pause: Annotated[bool, typer.Option("--no-pause", help="Do not pause targets.")] = False,
@@ -115,6 +123,16 @@ def register(app: typer.Typer) -> None:
                 help="Refuse a plan with more requests than N.",
             ),
         ] = None,
+        max_failures: Annotated[
+            int | None,
+            typer.Option(
+                "--max-failures",
+                metavar="N",
+                min=1,
+                envvar="OCSYNC_MAX_FAILURES",
+                help="Stop sending once N steps failed; the rest is staged again.",
+            ),
+        ] = None,
         allow_risky: Annotated[
             list[str] | None,
             typer.Option(
@@ -123,11 +141,8 @@ def register(app: typer.Typer) -> None:
                 help="Allow a risk that the plan names, such as zero-stock, own-user or xp-type.",
             ),
         ] = None,
-        confirm: Confirm = "",
-        lock_timeout: LockTimeout = "0",
         notify: Notify = False,
         metrics: Metrics = None,
-        yes: Yes = False,
     ) -> ExitCode:
         """Send the staged changes, unpause, and verify the result.
 
@@ -150,7 +165,6 @@ def register(app: typer.Typer) -> None:
         for risk in allow_risky or ():
             check_choice("--allow-risky", risk, GUARDED)
         direct, grouped = read_targets(targets or ())
-        ctx.lock_seconds, ctx.yes, ctx.confirmed = parse_duration(lock_timeout), yes, confirm
         if dry_run:
             names = [target.name for target in (*direct, *grouped)]
             return run_watched(
@@ -172,6 +186,7 @@ def register(app: typer.Typer) -> None:
             redeliver=redeliver,
             delivery_timeout=parse_duration(delivery_timeout),
             max_changes=max_changes,
+            max_failures=max_failures,
             allowed=frozenset(allow_risky or ()),
         )
         limits = Limits(concurrency, max_rate, parse_duration(max_wait))

@@ -9,14 +9,11 @@ import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.options import (
+    ALL_ANSWERS,
     DEFAULT_CONCURRENCY,
     Concurrency,
-    Confirm,
-    LockTimeout,
     MaxRate,
-    Yes,
     command,
-    parse_duration,
     parse_moment,
 )
 from ocsync.errors import ExitCode, Refused, UsageError
@@ -32,7 +29,9 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @command(app, "resync", ExitCode.PARTLY, ExitCode.BAD_INPUT, ExitCode.NO_FILE)
+    @command(
+        app, "resync", ExitCode.PARTLY, ExitCode.BAD_INPUT, ExitCode.NO_FILE, answers=ALL_ANSWERS
+    )
     def resync(
         ctx: Context,
         words: Annotated[
@@ -63,9 +62,6 @@ def register(app: typer.Typer) -> None:
         ] = False,
         concurrency: Concurrency = DEFAULT_CONCURRENCY,
         max_rate: MaxRate = 0.0,
-        yes: Yes = False,
-        confirm: Confirm = "",
-        lock_timeout: LockTimeout = "0",
     ) -> ExitCode:
         """Ask OrderCloud to send entities again, without changing them.
 
@@ -82,7 +78,6 @@ def register(app: typer.Typer) -> None:
         from ocsync.engine.resync.selection import SelectionRequest
         from ocsync.render import resync as shown
 
-        ctx.yes, ctx.confirmed, ctx.lock_seconds = yes, confirm, parse_duration(lock_timeout)
         if drop:
             return _abandon(ctx)
         request = _selection_request(words or [], catalog, run, since)

@@ -22,7 +22,9 @@ Supplier = Annotated[str, typer.Option("--supplier", metavar="S", help="Only thi
 Filters = Annotated[
     list[str] | None,
     typer.Option(
-        "--filter", metavar="FIELD=EXPRESSION", help="Only what OrderCloud's filter matches."
+        "--filter",
+        metavar="FIELD=EXPRESSION",
+        help="Only entities that match a filter of OrderCloud.",
     ),
 ]
 Limit = Annotated[

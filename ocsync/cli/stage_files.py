@@ -34,10 +34,13 @@ if TYPE_CHECKING:
     from ocsync.intake.against import EarlierFile
     from ocsync.intake.column_report import ColumnReport
     from ocsync.intake.mapping import FileMapping
+    from ocsync.intake.record import SqlQuery
     from ocsync.models import Entry, Ref
     from ocsync.store import JournalSummary
 
 _EXITS = (*LOCAL_EXITS, ExitCode.BAD_INPUT, ExitCode.NO_FILE)
+QUERY_NAME = "query"
+"""The name, in messages, of the rows of a query: `query:7` is its seventh."""
 OutputFile = Annotated[
     str, typer.Argument(metavar="[FILE]", help="File to write; - is standard output.")
 ]
@@ -96,9 +99,10 @@ def register(group: typer.Typer) -> None:
             str,
             typer.Argument(
                 metavar="FILE",
-                help="CSV, JSON, spreadsheet or Parquet; - reads standard input.",
+                help="CSV, JSON, spreadsheet or Parquet; - reads standard input. With --sql, the "
+                "DuckDB database of the query, if it has one.",
             ),
-        ],
+        ] = "",
         kind: Annotated[
             str,
             typer.Option(
@@ -118,6 +122,14 @@ def register(group: typer.Typer) -> None:
         sheet: Annotated[
             str,
             typer.Option("--sheet", metavar="NAME|NUMBER", help="Sheet of the spreadsheet."),
+        ] = "",
+        sql: Annotated[
+            str,
+            typer.Option(
+                "--sql",
+                metavar="QUERY",
+                help="Read the rows of this SELECT, by DuckDB, from Parquet, CSV, JSON or FILE.",
+            ),
         ] = "",
         against: Annotated[
             str,
@@ -158,9 +170,10 @@ def register(group: typer.Typer) -> None:
     ) -> None:
         """Stage every line of a file, or nothing if any line is wrong.
 
-        Reads CSV, JSON, spreadsheets and Parquet. With --dry-run it shows what each column holds
-        and stages nothing. It asks before it stages adjustments of a file whose adjustments
-        are still staged or in an unfinished run, because they would count twice.
+        Reads CSV, JSON, spreadsheets and Parquet, and with --sql what a query selects. With
+        --dry-run it shows what each column holds and stages nothing. It asks before it stages
+        adjustments of a file whose adjustments are still staged or in an unfinished run, because
+        they would count twice.
 
         With --against it stages only the cells that differ from an earlier file, and expects
         that file's values. Nothing is deleted: --gone writes the refs for delete --file.
@@ -168,7 +181,7 @@ def register(group: typer.Typer) -> None:
         Examples:
           ocsync stage import stocktake.csv --kind inventory
           ocsync stage import today.csv --against yesterday.csv --gone gone.txt
-          ./export-erp.sh | ocsync stage import - --format jsonl
+          ocsync stage import --kind catalog --sql "SELECT ID, Name FROM c" erp.duckdb
         """
         from ocsync.engine.staging import ImportContent, check_entries, clear_tombstones
         from ocsync.intake import read_file
@@ -181,12 +194,19 @@ def register(group: typer.Typer) -> None:
             check_choice("--format", form, FORMATS)
         if (new or gone) and not against:
             raise UsageError("--new and --gone compare with an earlier file: give --against FILE")
-        mapping = MappingOptions(
+        options = MappingOptions(
             map_, tuple(column or ()), tuple(const or ()), tuple(ignore or ()), header_row,
             delimiter, encoding, decimal, thousands, date,
-        ).mapping(ctx)  # fmt: skip
-        source = Source(kind, form, sheet, mapping)
-        earlier = _read_earlier(ctx, against, new, gone, source) if against else None
+        )  # fmt: skip
+        text_options = {"--format": form, "--sheet": sheet, "--delimiter": delimiter,
+                        "--encoding": encoding, "--header-row": header_row}  # fmt: skip
+        query = _query(sql, file, [name for name, value in text_options.items() if value])
+        file = QUERY_NAME if query else file
+        source = Source(kind, form, sheet, options.mapping(ctx))
+        earlier = None
+        if against:
+            compared = "" if query or dry_run or file == "-" else file
+            earlier = _read_earlier(ctx, against, compared, new, gone, source)
         ctx.yes = yes
         folder = ctx.folder()
         journal = folder.journal
@@ -196,15 +216,15 @@ def register(group: typer.Typer) -> None:
             content = ImportContent(folder, on_repeat)
             if earlier is not None:
                 earlier.begin()
-            with _open_source(file) as stream:
+            with nullcontext(query) if query else _open_source(file) as opened:
                 read = read_file(
-                    file, stream, **source._asdict(), note=ctx.warn_once,
+                    file, opened, **source._asdict(), note=ctx.warn_once,
                     observe=report.add_line if dry_run else lambda _: None,
                     unchanged=content.count_unchanged, earlier=earlier,
                 )  # fmt: skip
                 good = check_entries(folder, read, recreated=recreated)
                 collected = content.collect(good)
-                with _foreign_header(ctx, file, source, dry_run=dry_run):
+                with _foreign_header(ctx, file, source, query, dry_run=dry_run):
                     if dry_run:
                         _show_dry_run(ctx, file, collected, content, report)
                     else:
@@ -347,14 +367,36 @@ def show_staged_totals(ctx: Context, totals: JournalSummary) -> None:
     ctx.console.suggest("ocsync plan")
 
 
+def _query(sql: str, file: str, text_options: Sequence[str]) -> SqlQuery | None:
+    """Return the query of --sql; None without one. Raises UsageError for other input beside it."""
+    from ocsync.intake.record import SqlQuery
+
+    if not sql:
+        if not file:
+            raise UsageError("give the FILE to import, or --sql QUERY", hint="ocsync help files")
+        return None
+    if text_options:
+        verb = "does" if len(text_options) == 1 else "do"
+        raise UsageError(f"{' and '.join(text_options)} {verb} not work with --sql")
+    if file == "-":
+        raise UsageError("--sql needs a DuckDB database file, or none; it cannot read one from -")
+    return SqlQuery(sql, file)
+
+
 @contextmanager
-def _foreign_header(ctx: Context, file: str, source: Source, *, dry_run: bool) -> Iterator[None]:
+def _foreign_header(
+    ctx: Context, file: str, source: Source, query: SqlQuery | None, *, dry_run: bool
+) -> Iterator[None]:
     """Offer a mapping for a foreign header or encoding; a dry run shows the file's columns."""
     from ocsync.intake.table import WRONG_HEADER
 
     try:
         yield
     except InputError as error:
+        if query is not None:
+            if error.message == WRONG_HEADER:
+                error.hint = error.hint or "name the columns in the query: SELECT stock AS FIELD"
+            raise
         undecoded = any("--encoding" in problem.why for problem in error.problems)
         if (error.message == WRONG_HEADER or undecoded) and file != "-":
             if dry_run and not ctx.console.json:
@@ -378,17 +420,26 @@ def _show_foreign_columns(ctx: Context, file: str, source: Source) -> None:
     ctx.console.print_lines(foreign_column_lines(_source_name(file), draft))
 
 
-def _read_earlier(ctx: Context, file: str, new: str, gone: str, source: Source) -> EarlierFile:
-    """Return the file to compare with. Raises UsageError, InputError."""
+def _read_earlier(
+    ctx: Context, file: str, new_file: str, new: str, gone: str, source: Source
+) -> EarlierFile:
+    """Return the file to compare with. Raises UsageError, InputError.
+
+    Of *new_file*, if it is not "", it may leave out lines that both files have alike.
+    """
     from ocsync.intake.against import EarlierFile, NewRows
-    from ocsync.intake.reader import read_values
+    from ocsync.intake.reader import differing_lines, read_values
 
     if new:
         check_choice("--new", new, tuple(NewRows))
     check_gone(gone)
-    earlier = EarlierFile(_source_name(file), NewRows(new or NewRows.REFUSE))
+    kept = differing_lines(file, new_file, **source._asdict()) if new_file else None
+    earlier = EarlierFile(_source_name(file), NewRows(new or NewRows.REFUSE), kept)
     with _open_source(file) as stream:
-        earlier.read(read_values(file, stream, **source._asdict(), note=ctx.warn_once))
+        earlier.read(
+            read_values(file, stream, **source._asdict(), note=ctx.warn_once,
+                        kept=kept.earlier if kept else None)
+        )  # fmt: skip
     return earlier
 
 
@@ -554,7 +605,7 @@ def _explain_template(
 
 
 def _source_name(file: str) -> str:
-    return {"-": "standard input"}.get(file, Path(file).name)
+    return {"-": "standard input", QUERY_NAME: "the query"}.get(file, Path(file).name)
 
 
 def _open_source(file: str) -> Any:
@@ -575,8 +626,10 @@ def _write_lines(ctx: Context, file: str, lines: Iterable[bytes], *, force: bool
     if file == "-":
         data = list(lines)
         if not ctx.console.json:
-            sys.stdout.flush()
-            sys.stdout.buffer.writelines(data)
+            with ctx.console.hushed():
+                sys.stdout.flush()
+                sys.stdout.buffer.writelines(data)
+                sys.stdout.buffer.flush()
         return
     path = real_path(Path(file))
     if path.exists() and not force:

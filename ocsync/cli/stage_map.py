@@ -81,9 +81,10 @@ def _write(ctx: Context, path: Path, text: str) -> None:
     from ocsync.store.files import make_folder, real_path, write_atomically
 
     try:
-        if path.parent.parent == ctx.workspace.root:
+        is_in_workspace = path.parent.parent == ctx.workspace.root
+        if is_in_workspace:
             make_folder(path.parent)
-        write_atomically(real_path(path), text.encode())
+        write_atomically(path if is_in_workspace else real_path(path), text.encode())
     except OSError as error:
         raise FileMissing(f"{path}: {error.strerror}") from error
 

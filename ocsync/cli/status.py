@@ -10,7 +10,7 @@ from ocsync.cli.context import Context
 from ocsync.cli.options import command, parse_duration
 from ocsync.cli.status_output import overdue_in, show_status
 from ocsync.cli.watchers import OVERDUE_TEXTS, Ending, Metrics, Notify, run_watched
-from ocsync.errors import ExitCode
+from ocsync.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ocsync.engine.session import Session
     from ocsync.engine.status import Status
     from ocsync.store.summary import OverdueReason
+
+_INTERVAL = "5s"
 
 
 def register(app: typer.Typer) -> None:
@@ -41,6 +43,13 @@ def register(app: typer.Typer) -> None:
             bool,
             typer.Option("--exit-code", help="Exit 2 if something needs attention."),
         ] = False,
+        watch: Annotated[
+            bool, typer.Option("--watch", help="Show it again when it changes, until Ctrl-C.")
+        ] = False,
+        interval: Annotated[
+            str,
+            typer.Option("--interval", metavar="TIME", help="With --watch: how often to look."),
+        ] = "",
         notify: Notify = False,
         metrics: Metrics = None,
     ) -> ExitCode:
@@ -48,14 +57,24 @@ def register(app: typer.Typer) -> None:
 
         With --max-age, --exit-code ignores this workspace's pauses younger than that. Pauses
         made elsewhere always count, because their age is unknown. With --notify a message is
-        posted for each overdue pause.
+        posted for each overdue pause. With --watch it looks every 5 seconds: a terminal shows
+        the latest status, a file or --json gets each status that differs from the one before.
 
         Examples:
           ocsync status
-          ocsync status --max-age 4h --exit-code
+          ocsync status --watch --interval 30s
           ocsync status --max-age 4h --notify --metrics ocsync.prom
         """
         age = parse_duration(max_age, unit_needed=True) if max_age else 0.0
+        if interval and not watch:
+            raise UsageError("--interval is for --watch", hint="ocsync status --watch")
+        if watch:
+            if exit_code or notify or metrics:
+                raise UsageError("--watch cannot be combined with --exit-code, --notify, --metrics")
+            from ocsync.cli.status_watch import watch_status
+
+            seconds = parse_duration(interval or _INTERVAL, unit_needed=True)
+            return watch_status(ctx, seconds, max_age=age, offline=offline)
 
         def work() -> Ending:
             result = None if offline else ctx.run_online(lambda session: _status(session, age))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import Confirm, LockTimeout, Yes, command, parse_duration
+from ocsync.cli.options import ALL_ANSWERS, command
 from ocsync.cli.pause import Targets
 from ocsync.errors import ExitCode, UsageError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @command(app, "unpause", ExitCode.LOCKED)
+    @command(app, "unpause", ExitCode.LOCKED, answers=ALL_ANSWERS)
     def unpause(
         ctx: Context,
         targets: Targets,
@@ -34,9 +34,6 @@ def register(app: typer.Typer) -> None:
                 ),
             ),
         ] = False,
-        confirm: Confirm = "",
-        lock_timeout: LockTimeout = "0",
-        yes: Yes = False,
     ) -> None:
         """End pauses of this workspace; staged edits stay staged.
 
@@ -50,7 +47,6 @@ def register(app: typer.Typer) -> None:
         from ocsync.schema import read_targets
 
         direct, grouped = read_targets(targets)
-        ctx.lock_seconds, ctx.confirmed, ctx.yes = parse_duration(lock_timeout), confirm, yes
         if leave_paused:
             return _leave_paused(ctx, [target.name for target in (*direct, *grouped)])
 

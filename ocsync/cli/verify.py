@@ -8,9 +8,7 @@ import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.options import (
-    Confirm,
     DeliveryTimeout,
-    LockTimeout,
     Redeliver,
     Settle,
     command,
@@ -30,7 +28,14 @@ _DELIVERY_TIMEOUT = "60s"
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @command(app, "verify", ExitCode.PARTLY, ExitCode.DIFFERS, ExitCode.NO_FILE)
+    @command(
+        app,
+        "verify",
+        ExitCode.PARTLY,
+        ExitCode.DIFFERS,
+        ExitCode.NO_FILE,
+        answers=("confirm", "lock_timeout"),
+    )
     def verify(
         ctx: Context,
         name: RunName = "",
@@ -49,8 +54,6 @@ def register(app: typer.Typer) -> None:
                 "--exit-code", help="With --since: return 5 if anything differs, 3 if unfinished."
             ),
         ] = False,
-        confirm: Confirm = "",
-        lock_timeout: LockTimeout = "0",
     ) -> ExitCode:
         """Compare what a run wrote with what OrderCloud has now.
 
@@ -72,7 +75,6 @@ def register(app: typer.Typer) -> None:
         from ocsync.render.status import unfinished_lines
         from ocsync.store.summary import unfinished_runs
 
-        ctx.confirmed, ctx.lock_seconds = confirm, parse_duration(lock_timeout)
         seconds, patience = read_settle(ctx, settle), parse_duration(delivery_timeout)
         if since:
             if name:
@@ -147,10 +149,10 @@ def _verify_since(ctx: Context, since: str, settle: float, *, exit_code: bool) -
 
     unfinished = unfinished_runs(ctx.folder().path, ctx.warn_once)
     drift = ctx.run_online(work_on, stream=True)
-    codes = [drift.verification.exit_code]
-    codes += [ExitCode.PARTLY] * bool(drift.unfinished or drift.unknown)
-    if not exit_code:
-        codes = [code for code in codes if code is ExitCode.TRY_LATER]
+    codes = [ExitCode.TRY_LATER] * drift.verification.has_unread
+    if exit_code:
+        codes = [drift.verification.exit_code]
+        codes += [ExitCode.PARTLY] * bool(drift.unfinished or drift.unknown)
     code = first_of(codes)
     facts = {
         **shown.document(drift, stamp),

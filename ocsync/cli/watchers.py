@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from ocsync.errors import ConfigError, ExitCode, OcsyncError
+from ocsync.errors import ConfigError, ExitCode, OcsyncError, UsageError
 
 if TYPE_CHECKING:
     from ocsync.cli.context import Context
@@ -64,8 +64,10 @@ def run_watched(
     """Do *work*, tell those who watch how it ended, and return its exit code.
 
     An error of the work is told and raised. Raises ConfigError, before the work, for *notify*
-    without a webhook.
+    without a webhook, and UsageError for *metrics* that name no file.
     """
+    if metrics in (Path("-"), Path()):
+        raise UsageError(f"--metrics writes a file, and {metrics} is none", hint="--metrics FILE")
     url = _webhook(ctx) if notify else ""
     try:
         ending = work()

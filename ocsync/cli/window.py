@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -111,6 +112,7 @@ def register(app: typer.Typer) -> None:
             print_line(NOTICE_SIGNS[level], text)
 
         def on_open(name: str, window: OpenedWindow) -> ChildCommand:
+            hush.enter_context(ctx.console.hushed())
             for sign, line in shown.opened_lines(window, child.name, profile_label(folder)):
                 print_line(sign, line)
             return child.told(
@@ -119,7 +121,8 @@ def register(app: typer.Typer) -> None:
             )
 
         sessions = partial(ctx.session, limits=Limits(max_wait=MAX_WAIT))
-        result = asyncio.run(run_window(sessions, folder, request, on_open, notify))
+        with ExitStack() as hush:  # from then on the command has the terminal
+            result = asyncio.run(run_window(sessions, folder, request, on_open, notify))
         for sign, line in shown.closed_lines(result, child.name):
             print_line(sign, line)
         if result.error:

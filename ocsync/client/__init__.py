@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ocsync.client.factory import Limits as Limits
     from ocsync.client.factory import open_client as open_client
     from ocsync.client.list_reads import read_list as read_list
+    from ocsync.client.responses import GATEWAY_HINT as GATEWAY_HINT
     from ocsync.client.sync_configs import read_targets as read_targets
     from ocsync.client.sync_configs import request_sync as request_sync
     from ocsync.client.sync_configs import set_paused as set_paused
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __getattr__ = importer(
     __name__,
     {
+        "GATEWAY_HINT": "responses",
         "Api": "api",
         "Identity": "api",
         "Page": "api",

@@ -133,6 +133,10 @@ class Api:
         """The number of requests that may be in flight."""
         return self._throttle.window
 
+    def widen(self, window: float) -> None:
+        """Begin with *window* requests in flight, which the server has been shown to take."""
+        self._throttle.widen(window)
+
     def take_peak(self) -> int:
         """Return the largest number of requests in flight since the last call."""
         return self._throttle.take_peak()
@@ -203,12 +207,21 @@ class Api:
             raise TryLater(str(closed), hint=hint) from closed
 
     async def delete(self, path: str) -> Reply:
-        """Delete the object at *path*; a 404 after a lost answer counts as success."""
+        """Delete the object at *path*; a 404 after a lost answer counts as success.
+
+        Raises LostAnswer for a response that is not OrderCloud's (guide/ordercloud.md 2.2).
+        """
         reply = await self._send("DELETE", path)
         attempts = int(reply.extensions["attempts"])
         if reply.status_code == 404 and attempts > 1 and error_code(reply.content):
             return Reply(204, None, attempts, log_id_of(reply))
-        return self._parse_reply(reply, "DELETE", path)
+        parsed = self._parse_reply(reply, "DELETE", path)
+        if parsed.status != 204:
+            text = f"the response to DELETE {path} is {parsed.status} instead of 204"
+            lost = LostAnswer(text, hint=GATEWAY_HINT)
+            lost.log_id = parsed.log_id
+            raise lost
+        return parsed
 
     async def pages(
         self, path: str, query: Mapping[str, str] | None = None, *, key: str = ""
@@ -295,10 +308,8 @@ class Api:
 
     def _parse_reply(self, response: httpx.Response, method: str, path: str) -> Reply:
         if response.status_code >= 300:
-            content, location = response.content, response.headers.get("location", "")
-            error = error_of(
-                response.status_code, self._auth.redact(content), f"{method} {path}", location
-            )
+            content, location = self._auth.redact(response.content), self._auth.location(response)
+            error = error_of(response.status_code, content, f"{method} {path}", location)
             error.log_id = log_id_of(response)
             raise error
         body = decode(response.content)

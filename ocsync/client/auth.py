@@ -136,6 +136,11 @@ class OrderCloudAuth(httpx.Auth):
             answer = self._secrets[text].hide(answer)
         return answer
 
+    def location(self, response: httpx.Response) -> str:
+        """Return where *response* redirects to, without the registered secrets."""
+        text: str = response.headers.get("location", "")
+        return self.redact(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+
     def _accept_token(self, response: httpx.Response) -> None:
         try:
             self._accept_answer(response)
@@ -172,7 +177,7 @@ class OrderCloudAuth(httpx.Auth):
             text = "the response to the sign-in is not JSON" + (f': "{words}"' if words else "")
             return TryLater(text, hint=GATEWAY_HINT)
         if not code:
-            text = describe_page(status, content, response.headers.get("location", ""))
+            text = describe_page(status, content, self.location(response))
             return TryLater(f"sign-in failed: {text}", hint=GATEWAY_HINT)
         if status >= 500 or status in (408, 429):
             return TryLater(f"the token endpoint responded with {status}")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, islice
 from typing import Any, NamedTuple
@@ -51,7 +51,7 @@ class _BatchResult(NamedTuple):
 
 async def read_current(
     api: Api, refs: Iterable[Ref], *, accept: Accept | None = None
-) -> AsyncIterator[ReadResult]:
+) -> AsyncGenerator[ReadResult, None]:
     """Yield each ref with its current document, or None if it does not exist, in any order.
 
     A ref that the platform refuses to show comes with its ApiError. Eventually consistent kinds are

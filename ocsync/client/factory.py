@@ -38,13 +38,15 @@ class Limits(NamedTuple):
 
     *concurrency* is the most requests in flight, *max_rate* the most requests a second (0: any).
     *max_wait* is the seconds that a request may wait for retries and throttling, *timeout* the
-    seconds for one attempt, above the server's own 30 (guide/ordercloud.md 2.4).
+    seconds for one attempt, above the server's own 30 (guide/ordercloud.md 2.4), and *connect* the
+    seconds of these in which there has to be a connection.
     """
 
     concurrency: int = 64
     max_rate: float = 0.0
     max_wait: float = 60.0
     timeout: float = 45.0
+    connect: float = 10.0
 
 
 DEFAULT_LIMITS = Limits()
@@ -63,7 +65,7 @@ async def open_client(
     pace = Pacer(limits.concurrency, limits.max_rate)
     routes = _routes(connection)
     throttle = ThrottleTransport(
-        _RoutedTransport(routes, connect_seconds=limits.timeout),
+        _RoutedTransport(routes, connect_seconds=limits.connect),
         pace,
         attempt_seconds=limits.timeout,
         emit=emit,

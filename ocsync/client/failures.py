@@ -23,17 +23,35 @@ _TLS_ON_PLAIN = ("https port", "https server", "ssl-enabled server port", "tls p
 """Words of servers (nginx, Go, Apache) that were sent plain HTTP on a TLS port."""
 _NO_HTTP = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientResponseError)
 """Errors for a server that closed the connection, or answered with something else than HTTP."""
+_PLAIN_WORDS = (
+    (aiohttp.ClientPayloadError, "the response ended early"),
+    (aiohttp.ClientResponseError, "the response is not valid HTTP"),
+)
 _PROBE_SECONDS = 2.0
 _MAX_WORDS = 100
 """Characters of a foreign error that are shown."""
 
 
 class Failure(NamedTuple):
-    """A failed attempt. *connected*: there was a connection; *sent*: it may have taken effect."""
+    """A failed attempt. *connected*: there was a connection; *sent*: it may have taken effect.
+
+    *timed_out*: nothing came within the time for it. *closed*: the connection ended without an
+    answer. *shown* stands for the reason while the next attempt is waited for.
+    """
 
     reason: str
     connected: bool = True
     sent: bool = True
+    timed_out: bool = False
+    closed: bool = False
+    shown: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The kind of a failure that points at a wrong host or port; empty for all others."""
+        if self.timed_out:
+            return "timed out"
+        return "closed" if self.closed else "" if self.connected else "not connected"
 
 
 def failure_of(error: httpx.TransportError, url: httpx.URL, proxy: Proxy | None) -> Failure:
@@ -49,12 +67,19 @@ def failure_of(error: httpx.TransportError, url: httpx.URL, proxy: Proxy | None)
         return Failure(text, connected=False, sent=False)
     if isinstance(cause, aiohttp.ConnectionTimeoutError):
         text = f"cannot connect to {_peer(url, proxy)} (timed out)"
-        return Failure(text, connected=False, sent=False)
+        return Failure(text, connected=False, sent=False, timed_out=True)
     if isinstance(error, httpx.TimeoutException) and isinstance(cause, TimeoutError | None):
-        return Failure(f"{_peer(url, None)} did not respond in time")
-    words = " ".join((str(error) or type(error).__name__).split())
+        return Failure(f"{_peer(url, None)} did not respond in time", timed_out=True)
+    if _was_closed(cause):
+        text = f"{_peer(url, proxy)} closed the connection without a response"
+        return Failure(text, closed=True)
+    shown = next((words for kind, words in _PLAIN_WORDS if isinstance(cause, kind)), "")
+    if isinstance(cause, aiohttp.ClientOSError) and cause.errno:
+        shown = _reason(cause)
+    words = " ".join((shown or str(error) or type(error).__name__).split())
     words = words if len(words) <= _MAX_WORDS else words[:_MAX_WORDS] + "..."
-    return Failure(f"the connection to {_peer(url, proxy)} failed ({words})")
+    text = f"the connection to {_peer(url, proxy)} failed ({words})"
+    return Failure(text, closed=isinstance(cause, aiohttp.ClientOSError))
 
 
 def permanent_error(
@@ -73,6 +98,13 @@ def permanent_error(
     if isinstance(cause, aiohttp.ClientConnectorSSLError):
         return _tls_error(cause, proxy)
     return None
+
+
+def _was_closed(cause: BaseException | None) -> bool:
+    """Return whether the server closed the connection before any byte of a response."""
+    if isinstance(cause, aiohttp.ClientOSError):
+        return "write request body" in str(cause)  # of aiohttp's own, without a number
+    return isinstance(cause, aiohttp.ServerDisconnectedError)
 
 
 async def misdirected(

@@ -76,5 +76,5 @@ def _last_id(path: str, page: Page, before: str) -> str:
     if not isinstance(last, str) or not last:
         raise TryLater(f"an item of the list {path} has no ID", hint=GATEWAY_HINT)
     if last == before:
-        raise TryLater(f"the list {path} does not move on after {last}", hint=GATEWAY_HINT)
+        raise TryLater(f"the list {path} does not continue after {last}", hint=GATEWAY_HINT)
     return last

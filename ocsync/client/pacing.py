@@ -152,6 +152,10 @@ class Pacer:
         self._accepted = 0
         self._all_accepted = 0
 
+    def widen(self, window: float) -> None:
+        """Begin with *window* in flight, which the server has been shown to take."""
+        self._window = max(self._window, min(window, self._max_window))
+
     @property
     def window(self) -> float:
         """The number of requests that may be in flight: no more than the rate needs."""

@@ -26,7 +26,7 @@ from ocsync.client.failures import (
 from ocsync.client.pacing import backoff
 from ocsync.client.proxy import Proxy
 from ocsync.client.responses import error_code, log_id_of
-from ocsync.client.throttle import GateClosed, retry_after
+from ocsync.client.throttle import THROTTLED, GateClosed, retry_after
 from ocsync.client.transport import Origin, server_of
 from ocsync.errors import LostAnswer, NotApplied, OcsyncError, TryLater
 from ocsync.events import Emit, Waiting
@@ -34,8 +34,10 @@ from ocsync.plurals import count
 
 _MAX_UNKNOWN = 7
 """Attempts at which a request gives up on answers that leave its effect open (after about 30 s)."""
-_MAX_FIRST_CONTACTS = 3
-"""Attempts to connect to a server that has not answered yet (about 1 s)."""
+_MAX_FIRST_CONTACTS = {"timed out": 1, "closed": 4, "not connected": 3}
+"""Attempts to reach a server that has not answered yet (1 to 3 s): waiting mends no wrong port."""
+_NOT_IMPLEMENTED = (501, 505)
+"""Statuses of servers that are not OrderCloud and will never do what was asked."""
 _AGAIN = "run the same command again later; it continues where it stopped"
 _OPEN_STATUSES = (408, 500, 502, 504)
 """Statuses that leave the effect open; a 500 may be OrderCloud's timeout
@@ -119,23 +121,28 @@ class RetryTransport(httpx.AsyncBaseTransport):
             except httpx.TransportError as error:
                 failure = await self._failure(error, request)
                 wait = backoff(attempt - 1)
-                if not failure.connected and server_of(request) not in self._answered:
-                    wait = math.inf if attempt >= _MAX_FIRST_CONTACTS else wait
+                most = _MAX_FIRST_CONTACTS.get(failure.kind, attempt + 1)
+                if attempt >= most and server_of(request) not in self._answered:
+                    wait = math.inf
             else:
                 self._answered.add(server_of(request))
                 self._raise_if_misdirected(response, request.url)
                 log_id = log_id_of(response) or log_id
                 verdict = verdict_of(response)
-                if verdict is Verdict.FINAL:
+                hopeless = response.status_code in _NOT_IMPLEMENTED and not _writes(request)
+                if verdict is Verdict.FINAL or hopeless:
                     response.extensions["attempts"] = attempt
                     return response
                 asked = retry_after(response)
                 wait = backoff(attempt - 1) if asked is None else _wait_before(asked, attempt)
                 sent = verdict is Verdict.OPEN
-                failure = Failure(f"the server responded with {response.status_code}", sent=sent)
+                shown = THROTTLED if response.status_code == 429 else ""
+                text = f"the server responded with {response.status_code}"
+                failure = Failure(text, sent=sent, shown=shown)
                 if sent and attempt >= _MAX_UNKNOWN:
                     wait = math.inf
             if not failure.sent and not repeatable:
+                self._tell_of_wait(wait, failure)
                 raise NotApplied(failure.reason, seconds=wait)
             lost = lost or failure.sent
             too_late = self._now() + wait > request.extensions["deadline"]
@@ -143,13 +150,16 @@ class RetryTransport(httpx.AsyncBaseTransport):
                 gave_up = _final_error(failure, attempt, asked, lost=lost and _writes(request))
                 gave_up.log_id = log_id
                 raise gave_up
-            if wait >= 1:
-                self._emit(Waiting(wait, failure.reason))
+            self._tell_of_wait(wait, failure)
             await self._sleep(wait)
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._inner.aclose()
+
+    def _tell_of_wait(self, seconds: float, failure: Failure) -> None:
+        if 1 <= seconds < math.inf:
+            self._emit(Waiting(seconds, failure.shown or failure.reason))
 
     async def _failure(self, error: httpx.TransportError, request: httpx.Request) -> Failure:
         """Return what *error* means. Raises ConfigError where waiting does not end it."""
@@ -190,7 +200,7 @@ def _final_error(
     if lost:
         text += "; the request may have taken effect"
         return LostAnswer(text, hint=_AGAIN)
-    if not failure.connected:
+    if failure.kind:
         hint = "check the network and the profile's API URL, then run the same command again"
         return TryLater(text, hint=hint)
     return TryLater(text, hint=_AGAIN)

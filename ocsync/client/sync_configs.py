@@ -47,9 +47,11 @@ async def set_paused(api: Api, target: Target, *, paused: bool) -> bool:
     """Pause or unpause *target* by a PATCH of this one field, as GET hides others.
 
     Return whether the answer shows the config so; an answer is fresh (guide/ordercloud.md 5.1).
+    One that shows no delivery configuration is not the config.
     """
     reply = await api.write("PATCH", target.path, {"Paused": paused})
-    return isinstance(reply.body, dict) and reply.body.get("Paused") is paused
+    config = reply.body if isinstance(reply.body, dict) else {}
+    return bool(config.get("DeliveryConfigID")) and config.get("Paused") is paused
 
 
 async def request_sync(api: Api, target: Target, ids: Mapping[str, str]) -> Reply:

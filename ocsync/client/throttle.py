@@ -16,6 +16,8 @@ from ocsync.client.aiohttp_import import aiohttp
 from ocsync.client.pacing import Pacer
 from ocsync.events import Emit, InFlight, Waiting
 
+THROTTLED = "throttled by OrderCloud"
+"""The reason of a wait that OrderCloud asks for."""
 _REPORT_SECONDS = 0.2
 _MOST_TOGETHER = 10
 """The most slots that one turn may take; the first are idle until it has the last."""
@@ -108,6 +110,10 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
     def window(self) -> int:
         """The number of attempts that may be in flight."""
         return int(self._pacer.window)
+
+    def widen(self, window: float) -> None:
+        """Begin with *window* attempts in flight, which the server has been shown to take."""
+        self._pacer.widen(window)
 
     def take_peak(self) -> int:
         """Return the largest number of attempts in flight since the last call."""
@@ -244,7 +250,7 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
                 if gated and self._now() + gated > deadline:
                     raise GateClosed(gated)
                 if gated >= 1:
-                    self._emit(Waiting(gated, "throttled by OrderCloud"))
+                    self._emit(Waiting(gated, THROTTLED))
                 before = self._now()
                 await self._sleep(delay)
                 self._gated_seconds += self._now() - before if gated else 0.0

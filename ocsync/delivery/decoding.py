@@ -20,6 +20,14 @@ AppendMessages = Callable[[Sequence[Delivery]], None]
 """A function that appends messages to the log, durably when it returns. Raises OSError."""
 ReportMessage = Callable[[int, str], None]
 """A function that takes the status of a message, and its namespace or the reason of a refusal."""
+ShowMessages = Callable[[Sequence[Delivery]], None]
+"""A function that shows messages, which are on disk, to the operator."""
+
+
+def show_nothing(messages: Sequence[Delivery]) -> None:
+    """Show none of *messages*."""
+    del messages
+
 
 _NAMESPACE_PREFIX = "sitecore.ordercloud."
 """The prefix of every namespace; a payload may have a field `type` of its own."""
@@ -97,12 +105,17 @@ class DistinctMessage(NamedTuple):
         return {"first": self.first, "last": self.last, "times": self.times, **message}
 
 
+def content_digest(message: Delivery) -> bytes:
+    """Return a digest of the namespace and the payload of *message*."""
+    content = msgspec.json.encode((message.namespace, message.payload), order="deterministic")
+    return hashlib.sha256(content).digest()
+
+
 def distinct_messages(messages: Iterable[Delivery]) -> list[DistinctMessage]:
     """Return *messages* without repetitions of namespace and content, in order of arrival."""
     by_digest: dict[bytes, DistinctMessage] = {}
     for message in messages:
-        content = msgspec.json.encode((message.namespace, message.payload), order="deterministic")
-        digest = hashlib.sha256(content).digest()
+        digest = content_digest(message)
         old = by_digest.get(digest, DistinctMessage(message, 0, message.at, message.at))
         by_digest[digest] = DistinctMessage(old.message, old.times + 1, old.first, message.at)
     return list(by_digest.values())

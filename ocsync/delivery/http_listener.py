@@ -18,7 +18,13 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from ocsync.delivery.decoding import AppendMessages, ReportMessage, decode_messages
+from ocsync.delivery.decoding import (
+    AppendMessages,
+    ReportMessage,
+    ShowMessages,
+    decode_messages,
+    show_nothing,
+)
 from ocsync.delivery.kafka_config import is_loopback
 from ocsync.delivery.messages import is_signed
 from ocsync.errors import ConfigError, InputError
@@ -54,13 +60,21 @@ class HttpListener:
     """The ASGI application: takes messages that pass *check*, and hands them to *append*.
 
     *report* is called with each answer's status, and the namespace or the reason of a refusal.
-    Every path takes messages; a GET answers only that a listener runs here.
+    *show* gets the messages that are on disk. Every path takes messages; a GET answers only that a
+    listener runs here.
     """
 
-    def __init__(self, check: RequestCheck, append: AppendMessages, report: ReportMessage) -> None:
+    def __init__(
+        self,
+        check: RequestCheck,
+        append: AppendMessages,
+        report: ReportMessage,
+        show: ShowMessages = show_nothing,
+    ) -> None:
         self._check = check
         self._log = GroupCommit(append)
         self._report = report
+        self._show = show
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -70,30 +84,34 @@ class HttpListener:
             looking = scope["method"] in ("GET", "HEAD")
             await _send_response(send, 200 if looking else 405, _GREETING if looking else b"")
             return
-        status, about = await self._receive_message(scope, receive)
+        status, about, messages = await self._receive_messages(scope, receive)
         await _send_response(send, status)
         self._report(status, about)
+        self._show(messages)
 
-    async def _receive_message(self, scope: Scope, receive: Receive) -> tuple[int, str]:
+    async def _receive_messages(
+        self, scope: Scope, receive: Receive
+    ) -> tuple[int, str, Sequence[Delivery]]:
+        """Return the status of the answer, the text for a report, and the messages on disk."""
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 body = await _read_body(receive)
         except TimeoutError:
-            return 408, f"its body did not arrive within {BODY_SECONDS:.0f} s"
+            return 408, f"its body did not arrive within {BODY_SECONDS:.0f} s", ()
         if body is None:
-            return 413, f"it has more than {MAX_BODY_BYTES // 2**20} MiB"
+            return 413, f"it has more than {MAX_BODY_BYTES // 2**20} MiB", ()
         headers = {n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]}
         if not self._check.passes(headers, body):
-            return 401, ""
+            return 401, "", ()
         try:
             messages = decode_messages(body, headers, datetime.now(UTC).isoformat())
         except InputError as error:
-            return 400, error.message
+            return 400, error.message, ()
         try:
             await self._log.append(messages)
         except OSError as error:
-            return 503, error.strerror or str(error)
-        return 200, messages[-1].namespace
+            return 503, error.strerror or str(error), ()
+        return 200, messages[-1].namespace, messages
 
 
 @dataclass

@@ -9,7 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from ocsync.delivery.decoding import AppendMessages, ReportMessage, decode_messages
+from ocsync.delivery.decoding import (
+    AppendMessages,
+    ReportMessage,
+    ShowMessages,
+    decode_messages,
+    show_nothing,
+)
 from ocsync.delivery.kafka_client import ANSWER_SECONDS, KafkaClient, Partition, ReceivedRecord
 from ocsync.delivery.kafka_config import Brokers
 from ocsync.errors import InputError, TryLater
@@ -25,7 +31,7 @@ class KafkaListener:
 
     *report* is called with each message as with an HTTP listener's answer: 200 and its namespace,
     400 and the reason of a refusal, 503 and why the log cannot be written. *tell* gets a line when
-    the brokers are lost and when they are back.
+    the brokers are lost and when they are back; *show* gets the messages that are on disk.
     """
 
     def __init__(
@@ -36,9 +42,11 @@ class KafkaListener:
         report: ReportMessage,
         tell: Callable[[str], None],
         sleep: Callable[[float], None] = time.sleep,
+        show: ShowMessages = show_nothing,
     ) -> None:
         self._topics = tuple(topics)
         self._append, self._report, self._tell, self._sleep = append, report, tell, sleep
+        self._show = show
         self._lost_reason = ""
         self._refreshed_at = self._since = 0.0
         self._initial_ends: dict[Partition, int] = {}
@@ -96,6 +104,7 @@ class KafkaListener:
         if messages and self._append_messages(messages, stop):
             for message in messages:
                 self._report(200, message.namespace)
+            self._show(messages)
 
     def _append_messages(self, messages: list[Delivery], stop: Callable[[], bool]) -> bool:
         """Append *messages* and return whether they are on disk; wait while the disk is full."""

@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from ocsync.schema import KINDS, Field, FieldType, Kind, Reference, Target
 
 _NAME = Field(FieldType.TEXT, required=True, max=100)
 _LIST = Field(FieldType.LIST)
-_REQUIRED_NUMBER = Field(FieldType.NUMBER, required=True)
-_REQUIRED_COUNT = Field(FieldType.INTEGER, required=True, min=0)
 
 
 # Rows are aligned as a table; the formatter would break them.
@@ -30,13 +29,10 @@ _MORE_KINDS = (
 
 ALL_KINDS: dict[str, Kind] = {**KINDS, **{kind.name: kind for kind in _MORE_KINDS}}
 
-PRICE_BREAK: dict[str, Field] = {
-    "Quantity": _REQUIRED_COUNT,
-    "Price": _REQUIRED_NUMBER,
-    **dict.fromkeys(("SalePrice", "SubscriptionPrice", "BundlePrice"), Field(FieldType.NUMBER)),
-}
-LIST_MEMBERS: dict[str, dict[str, dict[str, Field]]] = {
-    "price-schedule": {"PriceBreaks": PRICE_BREAK}
+LIST_MEMBERS: dict[str, dict[str, Mapping[str, Field]]] = {
+    kind.name: members
+    for kind in KINDS.values()
+    if (members := {name: f.members for name, f in kind.fields.items() if f.members})
 }
 """The fields of the objects in a list, by kind and field."""
 

@@ -20,8 +20,8 @@ DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
 MAX_RESULTS = 100_000
 """The last position that a list can reach (`Search.ResultSetTooLarge`)."""
 _RESERVED = {"page", "pagesize", "pagekey", "sortby", "search", "searchon", "depth"}
-"""Parameters that are no filters. Only lists of categories have a depth, but the seeding
-tool of Sitecore sends one to every list.
+"""Parameters that are no filters. Only lists of categories have a depth, but Sitecore's seeding
+tool sends one to every list.
 """
 _OPERATORS = set("|!*<>")
 Parameters = Mapping[str, list[str]]

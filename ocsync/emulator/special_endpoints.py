@@ -8,11 +8,11 @@ from typing import Any
 from ocsync.emulator import documents, lists, rules
 from ocsync.emulator.entities import Entities
 from ocsync.emulator.errors import ErrorResponse, invalid, not_found
-from ocsync.emulator.kinds import ALL_KINDS, PRICE_BREAK, list_fields
+from ocsync.emulator.kinds import ALL_KINDS, list_fields
 from ocsync.emulator.request import ApiRequest, ApiResponse
 from ocsync.emulator.state import Document, Row, key_of
 from ocsync.emulator.views import view_of
-from ocsync.schema import VARIANTS_MAX
+from ocsync.schema import PRICE_BREAK, VARIANTS_MAX
 
 ORDER_MOVES = ("None", "Unsubmitted", "All")
 """The orders that can move along with a user."""

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import msgspec
 
 from ocsync.engine.pace import Pace, pace_of
-from ocsync.engine.run_log import Attempt, attempts
+from ocsync.engine.run_log import Attempt, SpilledRecords, attempts
 from ocsync.field_paths import MISSING, json_equal
 from ocsync.models import Finding, Outcome, Ref, Sign, State, Step
 from ocsync.schema import KINDS, ref_key
-from ocsync.store import Run, RunInfo
+from ocsync.store import Run, RunInfo, runs
 from ocsync.store.timestamps import seconds_between
 
 NOT_SENT = "not sent"
 """The state of a step that has no outcome."""
+_PART_SIZE = 20_000
+"""Steps of a long run whose attempts are in memory together."""
 
 
 class RunFilter(NamedTuple):
@@ -100,32 +103,93 @@ class RunDetails(NamedTuple):
     """
 
     info: RunInfo
-    steps: list[StepRow]
+    steps: Collection[StepRow]
     findings: list[Finding]
     folder: str
     pace: Pace = Pace([], measured=False)
     changes: Mapping[int, Sequence[FieldChange]] = {}
 
 
+class _AttemptedSteps:
+    """The steps of a run, each with its attempt. Raises Damaged.
+
+    The attempts of a long run are in a temporary file, by the numbers of their steps.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._last = run.read_info().steps // _PART_SIZE
+        self._attempts: dict[int, Attempt] = {}
+        self._records: SpilledRecords | None = None
+        if run.read_info().steps <= runs.LONG_PLAN:
+            self._attempts = {attempt.number: attempt for attempt in attempts(run.outcomes())}
+            return
+        self._records = SpilledRecords(run.path, self._last + 1)
+        for record in run.outcomes():
+            self._records.add(self._part_of(record.number), record)
+
+    def __iter__(self) -> Iterator[tuple[Step, Attempt | None]]:
+        for part, steps in groupby(self._run.steps(), lambda step: self._part_of(step.number)):
+            known = self._attempts
+            if self._records:
+                known = {attempt.number: attempt for attempt in attempts(self._records.read(part))}
+            for step in steps:
+                yield step, known.get(step.number)
+
+    def _part_of(self, number: int) -> int:
+        return min(number // _PART_SIZE, self._last)
+
+
+class StepRows(Collection[StepRow]):
+    """The rows of a long run, made by *make_row* each time they are iterated."""
+
+    def __init__(
+        self,
+        steps: _AttemptedSteps,
+        number: int,
+        make_row: Callable[[Step, Attempt | None], StepRow],
+    ) -> None:
+        self._steps = steps
+        self._number = number
+        self._make_row = make_row
+
+    def __len__(self) -> int:
+        return self._number
+
+    def __iter__(self) -> Iterator[StepRow]:
+        return (self._make_row(step, attempt) for step, attempt in self._steps)
+
+    def __contains__(self, row: object) -> bool:
+        return any(row == other for other in self)
+
+    def changed(self, change: Callable[[StepRow], StepRow]) -> StepRows:
+        """Return the rows, each of them put through *change*."""
+        make_row = self._make_row
+        return StepRows(self._steps, self._number, lambda *step: change(make_row(*step)))
+
+
 def run_details(run: Run, *, changes: bool = False) -> RunDetails:
-    """Return the details of *run*, with the *changes* of its steps if wanted. Raises Damaged."""
-    attempt_by_number = {attempt.number: attempt for attempt in attempts(run.outcomes())}
+    """Return the details of *run*, with the *changes* of its steps if wanted. Raises Damaged.
+
+    Memory does not hold the rows of a long run; then they may raise Damaged too.
+    """
+    attempted, info = _AttemptedSteps(run), run.read_info()
     findings = list(run.findings())
     # reversed, so that the first finding of a ref wins
     finding_by_key = {ref_key(finding.ref): finding for finding in reversed(findings)}
-    steps = [
-        _row(
-            StepRow(number=step.number, wave=step.wave, ref=step.ref, method=step.method),
-            attempt_by_number.get(step.number),
-            finding_by_key.get(ref_key(step.ref)),
-        )
-        for step in run.steps()
-    ]
+
+    def make_row(step: Step, attempt: Attempt | None) -> StepRow:
+        row = StepRow(number=step.number, wave=step.wave, ref=step.ref, method=step.method)
+        return _row(row, attempt, finding_by_key.get(ref_key(step.ref)))
+
+    rows: Collection[StepRow] = StepRows(attempted, info.steps, make_row)
+    if info.steps <= runs.LONG_PLAN:
+        rows = list(rows)
     field_changes = {
-        step.number: _field_changes(step, attempt_by_number.get(step.number))
-        for step in (run.steps() if changes else ())
+        step.number: _field_changes(step, attempt)
+        for step, attempt in (attempted if changes else ())
     }
-    return RunDetails(run.read_info(), steps, findings, str(run.path), pace_of(run), field_changes)
+    return RunDetails(info, rows, findings, str(run.path), pace_of(run), field_changes)
 
 
 def _field_changes(step: Step, attempt: Attempt | None) -> list[FieldChange]:
@@ -152,12 +216,10 @@ def _without_value(change: FieldChange) -> FieldChange:
 
 def without_values(details: RunDetails) -> RunDetails:
     """Return *details* without the values of fields, and without messages that may quote them."""
-    steps = [
-        msgspec.structs.replace(
-            row, message=_plain_message(row), found={}, said=_differing_text(row.found) or row.said
-        )
-        for row in details.steps
-    ]
+    rows = details.steps
+    steps = (
+        rows.changed(_without_text) if isinstance(rows, StepRows) else [*map(_without_text, rows)]
+    )
     findings = [
         msgspec.structs.replace(
             finding, fields={}, message=_differing_text(finding.fields) or finding.message
@@ -166,6 +228,11 @@ def without_values(details: RunDetails) -> RunDetails:
     ]
     changes = {number: list(map(_without_value, one)) for number, one in details.changes.items()}
     return details._replace(steps=steps, findings=findings, changes=changes)
+
+
+def _without_text(row: StepRow) -> StepRow:
+    said = _differing_text(row.found) or row.said
+    return msgspec.structs.replace(row, message=_plain_message(row), found={}, said=said)
 
 
 def _plain_message(row: StepRow) -> str:

@@ -1,4 +1,7 @@
-"""The pace of a run: recorded while the run is carried out, or derived from its log."""
+"""The pace of a run: recorded while the run is carried out, or derived from its log.
+
+The pace of the last run shows how many requests the next one may begin with.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,7 @@ from ocsync.events import (
 from ocsync.models import Intent, Outcome, PaceSample, State
 from ocsync.store import Run
 from ocsync.store.pace_log import PaceLog
+from ocsync.store.timestamps import seconds_between
 
 _FIRST_SECONDS, _LAST_SECONDS, _GROWTH = 0.05, 1.0, 40
 """The seconds that the first samples cover and those that the later ones do: a 40th of the time so
@@ -33,7 +37,24 @@ _SHORTEST_SECONDS = 0.001
 _BREAK_SECONDS = 60.0
 """The time without any record after which a log was continued by a later command."""
 _DERIVED_SAMPLES = 200
+_PROVEN_SECONDS = 14 * 86_400.0
+"""The time after a run for which its pace tells something about the next one."""
 _FAILURES = (State.FAILED, State.CONFLICT, State.UNKNOWN)
+
+
+def begin_as_proven(session: Session) -> None:
+    """Let *session* begin with half as many requests in flight as its last run had.
+
+    That run must be recent, and no request of it refused for the rate: limits are not documented,
+    and may change.
+    """
+    runs = session.folder.runs
+    last = next((i for i in runs.read_all() if i.kind == "resume" and i.ended), None)
+    if last and seconds_between(last.ended, session.now()) < _PROVEN_SECONDS:
+        samples = runs.get(last.id).pace()
+        if samples and not any(sample.throttled for sample in samples):
+            most = max(sample.in_flight for sample in samples)
+            session.api.widen(min(most, samples[-1].window) / 2)
 
 
 class Pace(NamedTuple):

@@ -1,7 +1,7 @@
-"""Reads of a few refs that go on beside other requests, to save a round trip.
+"""Reads that begin beside other requests, to save a round trip and the ramp of the window.
 
-Where many refs are read a round trip matters little, and so many requests might be made in vain:
-they are not read ahead.
+What is read before it is asked for might be read in vain: no more requests than may wait for a slot
+at a time are made ahead.
 """
 
 from __future__ import annotations
@@ -11,51 +11,54 @@ import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 
 from ocsync.client import read_current
-from ocsync.client.batch_reads import Accept, CurrentDocument, ReadResult
+from ocsync.client.batch_reads import Accept, ReadResult
 from ocsync.engine.session import Session
-from ocsync.errors import OcsyncError
 from ocsync.models import Ref
 
-MOST_REFS = 200
 VALID_SECONDS = 2.0
 """The time for which what was read ahead counts: a question to the operator may take longer."""
 
-_Documents = dict[Ref, CurrentDocument | OcsyncError]
-
 
 class ReadAhead:
-    """A reading of *refs* that goes on from `start` until it is closed."""
+    """A reading of *refs* that begins at `start`, and continues when its results are asked for."""
 
     def __init__(
         self, session: Session, refs: Sequence[Ref], *, accept: Accept | None = None
     ) -> None:
-        self._session = session
-        self._refs = refs if len(refs) <= MOST_REFS else ()
-        self._accept = accept
-        self._task: asyncio.Task[_Documents] | None = None
+        self._refs = refs
+        self._reads = read_current(session.api, refs, accept=accept)
+        self._first: asyncio.Task[ReadResult | None] | None = None
         self._began = 0.0
 
     def start(self) -> None:
         """Begin to read; requests that wait for a slot by then come first."""
         self._began = time.monotonic()
         if self._refs:
-            self._task = asyncio.create_task(self._read())
+            self._first = asyncio.create_task(self._begin())
+
+    async def _begin(self) -> ReadResult | None:
+        """Return the first result; the reads that have begun with it go on."""
+        return await anext(self._reads, None)
 
     async def aclose(self) -> None:
         """Cancel what is still being read."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        if self._first:
+            self._first.cancel()
+            await asyncio.gather(self._first, return_exceptions=True)
+        await self._reads.aclose()
 
-    async def _read(self) -> _Documents:
-        reads = read_current(self._session.api, self._refs, accept=self._accept)
-        return {ref: document async for ref, document in reads}
+    async def results(self) -> AsyncIterator[ReadResult]:
+        """Yield each ref with its document, or nothing when they are too old.
 
-    async def documents(self) -> _Documents:
-        """Return what was read, or nothing when that is too old. Raises TryLater, SignInError."""
-        if self._task is None or time.monotonic() - self._began > VALID_SECONDS:
-            return {}
-        return await self._task
+        Raises TryLater, SignInError.
+        """
+        if self._first is None or time.monotonic() - self._began > VALID_SECONDS:
+            await self.aclose()
+            return
+        if first := await self._first:
+            yield first
+        async for result in self._reads:
+            yield result
 
 
 async def read_documents(
@@ -67,14 +70,13 @@ async def read_documents(
 ) -> AsyncIterator[ReadResult]:
     """Yield each ref with its current document, as `read_current` does.
 
-    Those that were read *ahead* come first, and are not read again.
+    Those that are read *ahead* come first, and are not read again.
     """
-    wanted = list(refs)
-    known = await ahead.documents() if ahead else {}
-    for ref in wanted:
-        if ref in known:
-            yield ref, known[ref]
-    async for result in read_current(
-        session.api, [ref for ref in wanted if ref not in known], accept=accept
-    ):
+    wanted = dict.fromkeys(refs)
+    if ahead:
+        async for ref, document in ahead.results():
+            if ref in wanted:
+                del wanted[ref]
+                yield ref, document
+    async for result in read_current(session.api, wanted, accept=accept):
         yield result

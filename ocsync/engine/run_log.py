@@ -9,7 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
 
 from ocsync.consolidate import merge
 from ocsync.diff import falling_to_default
@@ -20,6 +23,7 @@ from ocsync.plan import created_refs, decider_of
 from ocsync.schema import kind_of, ref_key
 from ocsync.store import Run, RunInfo
 from ocsync.store.number_ranges import NumberRanges
+from ocsync.store.spill import Partitions
 
 if TYPE_CHECKING:
     from ocsync.engine.session import Session
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
 SUCCEEDED = tuple(state for state in State if state.succeeded)
 Kinds = dict[str, dict[str, int]]
 """Counts per kind."""
+_encode = msgspec.json.Encoder().encode
+_decode_records = msgspec.json.Decoder(Intent | Outcome).decode_lines
 
 
 def new_info(session: Session, **facts: Any) -> RunInfo:
@@ -87,6 +93,25 @@ def attempts(records: Iterable[Intent | Outcome]) -> Iterator[Attempt]:
             yield Attempt(record.number, record.ref, intent, record)
     for intent in intents.values():
         yield Attempt(intent.number, intent.ref, intent, None)
+
+
+class SpilledRecords:
+    """Intents and outcomes of a long run in a temporary file in *folder*, in *number* partitions.
+
+    Each partition is in memory only while it is read.
+    """
+
+    def __init__(self, folder: Path, number: int) -> None:
+        self._partitions = Partitions(folder, number)
+
+    def add(self, place: int, record: Intent | Outcome) -> None:
+        """Add *record* to the partition *place*."""
+        self._partitions.add(place, _encode(record) + b"\n")
+
+    def read(self, place: int) -> Iterator[Intent | Outcome]:
+        """Yield the records of a partition in the order in which they were added."""
+        for lines in self._partitions.read(place):
+            yield from _decode_records(lines)
 
 
 class RunProgress(NamedTuple):

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from ocsync.intake.record import DifferingLines
 from ocsync.intake.unchanged import changed_part
 from ocsync.models import Entry, Fields, Op, Ref
 from ocsync.schema import kind_of, ref_key
@@ -33,11 +34,13 @@ class NewRows(StrEnum):
 class EarlierFile:
     """The rows of an earlier file, and the counts of a comparison with it.
 
-    *same* rows change nothing, *new* ones are not in the earlier file.
+    *same* rows change nothing, *new* ones are not in the earlier file. With *kept*, lines that both
+    files have alike are read from neither; they only count.
     """
 
-    def __init__(self, label: str, new_rows: NewRows) -> None:
+    def __init__(self, label: str, new_rows: NewRows, kept: DifferingLines | None = None) -> None:
         self.label = label
+        self.kept = kept
         self.new_rows = new_rows
         self.same = self.new = 0
         self._rows: dict[int, bytes] = {}
@@ -65,9 +68,16 @@ class EarlierFile:
                 fields = {**self._fields(rows[key])[1], **fields}
             rows[key] = _pack((entry.ref, shape_of(tuple(fields)), [*fields.values()]))
 
-    def compare(self, entry: Entry) -> tuple[Entry | None, str]:
+    def add_left_out(self) -> int:
+        """Count the lines that were left out of the new file as the same; return their number."""
+        number = self.kept.new.left_out if self.kept else 0
+        self.same += number
+        return number
+
+    def compare(self, entry: Entry, columns: Iterable[str] = ()) -> tuple[Entry | None, str]:
         """Return the part of *entry* that differs, which expects the earlier values, and "".
 
+        *columns* are those that the file has, if it is a table.
         None stands for a row that changes nothing, or that is new and is left out. Raises nothing:
         a row that cannot be taken comes with the reason.
         """
@@ -85,7 +95,7 @@ class EarlierFile:
             self._equal_shapes.add(shape)
             return None, ""
         _, before = self._fields(row)
-        self._used.update(fields)
+        self._used.update(fields, columns)
         self._emptied.update(p for p, v in before.items() if v is not None and p not in fields)
         expect = {path: before[path] for path in fields if path in before}
         changed = changed_part(

@@ -90,7 +90,7 @@ def csv_lines(entries: Sequence[Entry]) -> Iterator[bytes]:
 def csv_table(columns: Columns, rows: Iterable[TableRow]) -> Iterator[bytes]:
     """Yield a header and a line for each row. Raises InputError for what CSV cannot hold."""
     names = columns.names()
-    misleading = any(character in name for name in names for character in ";\t\r")
+    misleading = any(character in name for name in names for character in ";\t|\r")
     yield _csv_line(names, quote_all=misleading)
     for cells in columns.cells(rows):
         yield _csv_line(cells)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -106,6 +106,19 @@ _READERS: dict[FieldType, Callable[[str], Any]] = {
 }
 
 
+DECIMALS = r"(?:\.[0-9]{1,15})?"
+"""Pattern of a point and decimals."""
+PLAIN_TEXTS = {
+    FieldType.TEXT: "",
+    FieldType.DATE: "",
+    FieldType.OBJECT: "",
+    FieldType.INTEGER: "[+-]?[0-9]{1,18}",
+    FieldType.NUMBER: f"[+-]?[0-9]{{1,15}}{DECIMALS}",
+    FieldType.BOOLEAN: "(?i:true|false|yes|no|1|0)",
+}
+"""Patterns of texts that are surely read as the type, though not of all; "" where any text is."""
+
+
 def read_json(text: str) -> Any:
     """Return *text* decoded as JSON. Raises ValueError with the reason."""
     try:
@@ -140,11 +153,37 @@ def value_fault(field: Field, path: str, value: Any) -> str:
         return "does not fit in 32 bits"
     if field.choices and value not in field.choices:
         return f"is not one of {', '.join(field.choices)}"
+    if field.members:
+        return _members_fault(field.members, value)
     size, unit = (len(value), " characters") if isinstance(value, str) else (value, "")
     if field.max is not None and size > field.max:
         return f"is more than {field.max}{unit}"
     if field.min is not None and size < field.min:
         return f"is less than {field.min}{unit}"
+    return ""
+
+
+def _members_fault(members: Mapping[str, Field], items: Iterable[Any]) -> str:
+    """Return the first fault of the objects in a list; "" for none.
+
+    Other members may be there, and nulls, as the platform may show them.
+    """
+    written = {name.casefold(): name for name in members}
+    for number, item in enumerate(items, 1):
+        if not isinstance(item, dict):
+            return f"item {number}: is not an object"
+        for name, value in item.items():
+            known = written.get(name.casefold(), name)
+            if known != name:
+                return f"item {number}: {name} is written {known}"
+            fault = (
+                name in members and value is not None and value_fault(members[name], name, value)
+            )
+            if fault:
+                return f"item {number}: {name} {fault}"
+        for name, field in members.items():
+            if field.required and name not in item:
+                return f"item {number}: {name} is required"
     return ""
 
 

@@ -23,6 +23,7 @@ from ocsync.intake.record import InputFile, ParsedLine, known_ref
 from ocsync.models import Entry, Fields, Op
 from ocsync.plurals import count
 from ocsync.schema import ID_PATTERN, ID_RULE, Kind, field_at, has_all_ids, kind_of, make_ref
+from ocsync.suggestions import with_suggestion
 
 
 class _Record(msgspec.Struct, forbid_unknown_fields=True):
@@ -159,7 +160,7 @@ def _parse_line(origin: InputFile, item: JsonItem) -> ParsedLine:
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return _refused(origin, item, "", "is not JSON")
     except UsageError as error:
-        return _refused(origin, item, "ref", error.message, record.ref)
+        return _refused(origin, item, "ref", with_suggestion(error.message, error.hint), record.ref)
     kind = kind_of(ref)
     for name, fields in (("fields", record.fields), ("expect", record.expect)):
         if path := _duplicate_path(kind, fields):

@@ -31,7 +31,7 @@ import msgspec
 from ocsync.characters import is_blank
 from ocsync.errors import InputError, UsageError
 from ocsync.intake.json_documents import JsonItem, ListPage
-from ocsync.intake.record import InputFile, Row
+from ocsync.intake.record import EXACT_NUMBER, NUMBER, InputFile, Row
 from ocsync.intake.table import COMMENT, EXPECT, WRONG_HEADER, kind_named, kinds_of_columns
 from ocsync.schema import FieldType, Kind, field_at
 from ocsync.suggestions import suggestion
@@ -170,11 +170,7 @@ def json_rows(
     A path leads into objects by names and into arrays by numbers from 0, as in `prices.0.net`.
     Raises InputError for what is not an object.
     """
-    wanted: dict[str, None] = dict.fromkeys(_unpivoted(mapping))
-    for name in mapping.columns:
-        wanted |= dict.fromkeys(_sources_of(mapping.rule(name)))
-    wanted |= dict.fromkeys(skip.column for skip in mapping.skip)
-    paths = [name for name in wanted if name not in (NAME, VALUE)]
+    paths = named_columns(mapping)
     yield Row(mapping.header_row, paths)
     for item in items:
         if isinstance(item, ListPage):
@@ -189,6 +185,15 @@ def json_rows(
             values = [_value_at(member, path) for path in paths]
             types = {i: _JSON_NUMBER for i, v in enumerate(values) if type(v) in (int, float)}
             yield Row(item.number, [_json_cell(value) for value in values], types)
+
+
+def named_columns(mapping: FileMapping) -> list[str]:
+    """Return the columns of the file that *mapping* names, without those that it leaves out."""
+    names: dict[str, None] = dict.fromkeys(_unpivoted(mapping))
+    for name in mapping.columns:
+        names |= dict.fromkeys(_sources_of(mapping.rule(name)))
+    names |= dict.fromkeys(skip.column for skip in mapping.skip)
+    return [name for name in names if name not in (NAME, VALUE)]
 
 
 def _value_at(value: Any, path: str) -> Any:
@@ -271,7 +276,7 @@ def _mapped(row: Row, cells: Sequence[str], targets: Sequence[_Target]) -> Row:
     texts, types, faults = [], {}, {}
     for position, target in enumerate(targets):
         kinds = {row.cell_types.get(source) for source in target.sources}
-        is_number = bool(kinds & {"number", _JSON_NUMBER})
+        is_number = bool(kinds & {NUMBER, EXACT_NUMBER, _JSON_NUMBER})
         try:
             texts.append((target.read_typed if is_number else target.read)(cells))
         except ValueError as error:

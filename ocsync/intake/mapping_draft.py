@@ -251,7 +251,7 @@ def _kind_of(headers: Sequence[str]) -> Kind:
             sure = sum(column.is_sure for column in columns if column.field)
             scores.append((len(fields) + len(kind.needed_ids), sure, kind))
     if not scores:
-        raise InputError("the columns tell no kind", hint="ocsync stage map KIND FILE")
+        raise InputError("no kind matches the columns", hint="ocsync stage map KIND FILE")
     return max(scores, key=lambda score: score[:2])[2]
 
 

@@ -1,4 +1,4 @@
-"""Entries from files: CSV, JSON lines and spreadsheets, as a stream.
+"""Entries from files and queries: CSV, JSON, spreadsheets, Parquet and SQL, as a stream.
 
 Problems are collected and raised at the end of the stream. The caller must discard what it has read
 when that happens; the journal does, because it writes a segment completely or not at all.
@@ -28,8 +28,19 @@ from ocsync.intake.mapping import (
     json_rows,
     kind_of_mapping,
     map_rows,
+    named_columns,
 )
-from ocsync.intake.record import InputFile, LineObserver, OddCells, Oddity, ParsedLine, Row
+from ocsync.intake.record import (
+    DifferingLines,
+    InputFile,
+    KeptLines,
+    LineObserver,
+    OddCells,
+    Oddity,
+    ParsedLine,
+    Row,
+    SqlQuery,
+)
 from ocsync.intake.unchanged import changed_part
 from ocsync.models import Entry, Op
 from ocsync.schema import field_at, kind_of
@@ -67,7 +78,7 @@ _CODE_LENGTH = 3
 
 def read_file(
     name: str,
-    stream: BinaryIO,
+    source: BinaryIO | SqlQuery,
     *,
     kind: str = "",
     file_format: str = "",
@@ -78,7 +89,7 @@ def read_file(
     earlier: EarlierFile | None = None,
     mapping: FileMapping | None = None,
 ) -> Iterator[Entry]:
-    """Yield the entries in *stream*.
+    """Yield the entries in *source*: a stream, or the result of a query.
 
     *kind* is for tables without a `ref` column; *file_format* overrides detection; *sheet* chooses
     one of a spreadsheet. *observe* receives every line; *note* receives what is odd but no fault.
@@ -87,27 +98,30 @@ def read_file(
     another program's table are. Raises InputError, with every problem, when the stream has been
     read to its end.
     """
-    lines = _lines(name, stream, kind, file_format, sheet, note, mapping)
+    kept = earlier.kept.new if earlier and earlier.kept else None
+    lines = _lines(name, source, kind, file_format, sheet, note, mapping, kept)
     return _valid_entries(lines, note, observe, unchanged, earlier)
 
 
 def read_values(
     name: str,
-    stream: BinaryIO,
+    source: BinaryIO | SqlQuery,
     *,
     kind: str = "",
     file_format: str = "",
     sheet: str = "",
     note: Callable[[str], None] = lambda _: None,
     mapping: FileMapping | None = None,
+    kept: KeptLines | None = None,
 ) -> Iterator[Entry]:
-    """Yield the entries in *stream* without a check of what could be staged.
+    """Yield the entries in *source* without a check of what could be staged; of *kept* lines only.
 
     Lines that cannot be read are left out, and noted. Raises InputError where none can be.
     """
     problems: list[Problem] = []
     wrong = 0
-    for _, line in _lines(name, stream, kind, file_format, sheet, lambda _: None, mapping):
+    lines = _lines(name, source, kind, file_format, sheet, lambda _: None, mapping, kept)
+    for _, line in lines:
         if line.problems:
             wrong += 1
             problems = problems or line.problems
@@ -119,31 +133,67 @@ def read_values(
         note(f"{problems[0].where}: {wrong:,} {lines_are} wrong and skipped: {first}")
 
 
+def differing_lines(
+    earlier: str,
+    new: str,
+    *,
+    kind: str = "",
+    file_format: str = "",
+    sheet: str = "",
+    mapping: FileMapping | None = None,
+    least_size: int | None = None,
+) -> DifferingLines | None:
+    """Return the lines of two files that may differ in what they stage; None where all are read.
+
+    Files smaller than *least_size* are read; so are all but CSV with the columns of OrderCloud.
+    """
+    from ocsync.intake import equal_lines
+
+    forms = {file_format or detect_format(name, b"") for name in (earlier, new)}
+    if forms != {"csv"} or sheet or mapping is not None:
+        return None
+    least = equal_lines.LEAST_SIZE if least_size is None else least_size
+    return equal_lines.differing_lines(earlier, new, kind, least_size=least)
+
+
 def _lines(
     name: str,
-    stream: BinaryIO,
+    source: BinaryIO | SqlQuery,
     kind: str,
     file_format: str,
     sheet: str,
     note: Callable[[str], None],
     mapping: FileMapping | None,
+    kept: KeptLines | None,
 ) -> Iterator[tuple[InputFile, ParsedLine]]:
-    """Yield the lines of *stream*, each with the file or sheet that it is in."""
+    """Yield the lines of *source*, each with the file or sheet that it is in.
+
+    *kept* chooses those of a CSV.
+    """
     settings = mapping or FileMapping()
     kind, sheet = kind or settings.kind or kind_of_mapping(settings), sheet or settings.sheet
     row_kind = table.kind_named(kind) if kind else None
 
     def read_table(
-        origin: InputFile, rows: Iterator[Row]
+        origin: InputFile, rows: Iterator[Row], *, has_types: bool = False
     ) -> Iterator[tuple[InputFile, ParsedLine]]:
         if mapping is not None:
-            origin, rows = map_rows(origin, rows, mapping, row_kind)
+            header_row = 0 if has_types else mapping.header_row
+            layout = msgspec.structs.replace(mapping, header_row=header_row)
+            origin, rows = map_rows(origin, rows, layout, row_kind)
         for line in table.read_lines(origin, rows, kind, note):
             if mapping is not None and line.entry is not None and line.entry.op is Op.SET:
                 line = msgspec.structs.replace(line, compares=True)
             yield origin, line
 
-    rejoined = _Rejoined(stream)
+    named = (*named_columns(settings), *settings.ignore)
+    if isinstance(source, SqlQuery):
+        from ocsync.intake import sql_query
+
+        queried = sql_query.read_rows(source, named)
+        yield from read_table(InputFile(name), queried, has_types=True)
+        return
+    rejoined = _Rejoined(source)
     buffered, head = io.BufferedReader(rejoined, _BUFFER), rejoined.head
     file_format = file_format or detect_format(name, head)
     label = replace_undecodable(PurePath(name).name) if name != "-" else "stdin"
@@ -161,7 +211,8 @@ def _lines(
     if file_format == "parquet":
         from ocsync.intake import parquet
 
-        yield from read_table(origin, parquet.read_rows(label, buffered))
+        stored = parquet.read_rows(label, buffered, named)
+        yield from read_table(origin, stored, has_types=True)
         return
     constants = constants_of(settings)
     with closing(_decoded_lines(origin, buffered, head, settings.encoding)) as text:
@@ -172,8 +223,9 @@ def _lines(
             yield from read_table(origin, json_rows(origin, read_items(text), settings))
         else:
             origin, rows = csv_rows.read_rows(
-                origin, text, delimiter=settings.delimiter, header_row=settings.header_row
-            )
+                origin, text, delimiter=settings.delimiter, header_row=settings.header_row,
+                kept=kept,
+            )  # fmt: skip
             try:
                 yield from read_table(origin, rows)
             except InputError as error:
@@ -236,7 +288,7 @@ def _valid_entries(
             total += 1
             entry = line.entry
             if earlier is not None and entry is not None and not line.problems:
-                entry, reason = earlier.compare(entry)
+                entry, reason = earlier.compare(entry, line.column_numbers)
                 if entry is not None and reason:
                     fault = FieldError("", entry.ref, reason)
                     line.problems.extend(_problems(origin, line, [fault]))
@@ -260,6 +312,9 @@ def _valid_entries(
         if not problems:
             raise
         raise InputError(error.message, [*problems, *error.problems], hint=error.hint) from error
+    else:
+        if earlier is not None:
+            total += earlier.add_left_out()
     finally:
         for (place, oddity, name), (number, text) in odd.items():
             note(_odd_note(place, oddity, name, number, text))

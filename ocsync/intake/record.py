@@ -1,4 +1,4 @@
-"""Types that the readers share: input files, rows of a table, and parsed lines."""
+"""Types that the readers share: input files, queries, rows of a table, and parsed lines."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ import msgspec
 from ocsync.errors import Problem
 from ocsync.models import Entry, Ref
 from ocsync.schema import read_ref
+
+NUMBER, EXACT_NUMBER = "number", "exact number"
+"""Types of cells that are numbers: of one that may have lost digits, and of one that has all."""
 
 
 @lru_cache(2**16)
@@ -93,6 +96,31 @@ class InputFile(NamedTuple):
     def source_prefix(self) -> str:
         """The text before the line's number in an entry's `source`."""
         return f"{self.label}!{self.sheet}:" if self.sheet else f"{self.label}:"
+
+
+class KeptLines(msgspec.Struct):
+    """The lines of a CSV that are to be read, by their *numbers* from 1, which follow its header.
+
+    *lines* is the number of all. *left_out* are those that the last reading has not read.
+    """
+
+    numbers: frozenset[int]
+    lines: int
+    left_out: int = 0
+
+
+class DifferingLines(NamedTuple):
+    """The lines of an earlier file and of a new one that may differ in what they stage."""
+
+    earlier: KeptLines
+    new: KeptLines
+
+
+class SqlQuery(NamedTuple):
+    """A query, and the DuckDB database that it reads; "" for none."""
+
+    text: str
+    database: str = ""
 
 
 class Row(msgspec.Struct, frozen=True):

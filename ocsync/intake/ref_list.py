@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ocsync.errors import InputError, Problem, UsageError
 from ocsync.models import Ref
 from ocsync.schema import kind_of, read_ref, ref_key
+from ocsync.suggestions import with_suggestion
 
 NumberedText = tuple[int, str]
 """A line number, 0 for an argument, and the text there."""
@@ -64,7 +65,8 @@ def _parse_refs(texts: Iterable[NumberedText], source: str, *, deleting: bool = 
                 raise UsageError("cannot be deleted: OrderCloud generates variants from specs")
             refs.setdefault(ref_key(ref), ref)
         except UsageError as error:
-            problems.append(Problem(source, number, 0, "ref", text[:100], error.message))
+            reason = with_suggestion(error.message, error.hint)
+            problems.append(Problem(source, number, 0, "ref", text[:100], reason))
     if problems:
         done = "deleted" if deleting else "read"
         raise InputError(f"nothing was {done}", problems[:1000])

@@ -16,7 +16,7 @@ was written.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -27,6 +27,8 @@ from ocsync.characters import is_blank
 from ocsync.errors import InputError, Problem, UsageError
 from ocsync.field_paths import MISSING, split_path
 from ocsync.intake.field_values import (
+    DECIMALS,
+    PLAIN_TEXTS,
     Check,
     expand_models,
     is_word_for_no_value,
@@ -36,7 +38,15 @@ from ocsync.intake.field_values import (
     reader_of,
     unknown_field,
 )
-from ocsync.intake.record import InputFile, Oddity, ParsedLine, Row, known_ref
+from ocsync.intake.record import (
+    EXACT_NUMBER,
+    NUMBER,
+    InputFile,
+    Oddity,
+    ParsedLine,
+    Row,
+    known_ref,
+)
 from ocsync.models import Entry, Fields, Op, Ref
 from ocsync.plurals import count
 from ocsync.schema import (
@@ -52,7 +62,7 @@ from ocsync.schema import (
     kind_of,
     make_ref,
 )
-from ocsync.suggestions import closest, listed, suggestion
+from ocsync.suggestions import closest, listed, suggestion, with_suggestion
 
 NULL = r"\N"
 ERROR_TEXTS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!")
@@ -161,11 +171,21 @@ def read_lines(
     *note* receives it. Raises InputError when the header is wrong, also at the first value in a
     column without a name.
     """
-    kind = kind_named(kind_name) if kind_name else None
     first = next(rows, None)
     if first is None:
         subject = f"sheet {origin.sheet}" if origin.sheet else "the file"
         raise InputError(f"{origin.label}: {subject} is empty; it needs a header row")
+    kind, header = _read_header(origin, first, kind_name, note)
+    read_plain = _plain_reader(origin, header, kind)
+    for row in rows:
+        yield read_plain(row) or _parse_row(origin, row, header, kind)
+
+
+def _read_header(
+    origin: InputFile, first: Row, kind_name: str, note: Callable[[str], None]
+) -> tuple[Kind | None, _Header]:
+    """Return the kind of the rows, if one is named or all columns tell it, and the header."""
+    kind = kind_named(kind_name) if kind_name else None
     names = [_header_name(cell) for cell in first.cells]
     if not kind and "ref" not in names and (fitting := kinds_of_columns(names)):
         kind = fitting[0] if len(fitting) == 1 else None
@@ -173,10 +193,59 @@ def read_lines(
             ids = [name for name in kind.ids if name in names]
             columns = f"columns {' and '.join(ids)}" if len(ids) > 1 else f"column {ids[0]}"
             note(f"{origin.place}: read as kind {kind.name}, because of its {columns}")
-    header = _parse_header(origin, first, kind)
-    read_plain = _plain_reader(origin, header, kind)
-    for row in rows:
-        yield read_plain(row) or _parse_row(origin, row, header, kind)
+    return kind, _parse_header(origin, first, kind)
+
+
+class PlainTable(NamedTuple):
+    """The texts that the cells of a table can have so that a row is surely read without a fault.
+
+    *patterns* are by position; None stands for any text that does not begin with `#`, as the errors
+    of a spreadsheet do. A cell may also be empty, but in the columns *ids*, which make the ref.
+    """
+
+    patterns: tuple[str | None, ...]
+    ids: tuple[int, ...]
+
+
+def plain_table(origin: InputFile, first: Row, kind_name: str) -> PlainTable | None:
+    """Return the plain texts of a table with the header *first*; None where rows say more than
+    their ref and values, or where a value is not read from its cell alone.
+
+    Raises InputError where the header is wrong.
+    """
+    kind, header = _read_header(origin, first, kind_name, lambda _: None)
+    own = kind if kind and header.ref_index < 0 else None
+    kinds = [
+        k
+        for k in ([own] if own else KINDS.values())
+        if k.ops[0] in (Op.SET, Op.ASSIGN) and all(field_at(k, c.path) for c in header.columns)
+    ]
+    flags = (header.op_index, header.replace_index, header.exists_index)
+    says_more = header.unnamed or max(flags) >= 0
+    if not kinds or says_more or any(c.is_json or c.is_expectation for c in header.columns):
+        return None
+    patterns: list[str | None] = [None] * len(header.names)
+    if own:
+        party = tuple(name for name in own.ids[len(own.needed_ids) :] if name in header.id_indexes)
+        if party not in own.parties:
+            return None
+        ids = tuple(header.id_indexes.values())
+        for position in ids:
+            patterns[position] = ID_PATTERN.pattern
+    else:
+        ids = (header.ref_index,)
+        whole = [k for k in kinds if k.ids[len(k.needed_ids) :] in k.parties]
+        patterns[header.ref_index] = "|".join(_plain_ref(k.name).pattern for k in whole)
+    for column in header.columns:
+        types = {field.type for k in kinds if (field := field_at(k, column.path))}
+        found = {PLAIN_TEXTS.get(type_) for type_ in types}
+        pattern = found.pop()
+        if found or pattern is None:
+            return None
+        if origin.decimal_comma:
+            pattern = pattern.replace(DECIMALS, "")  # a point may be one between thousands
+        patterns[column.position] = pattern and rf"{pattern}|\\N"
+    return PlainTable(tuple(patterns), ids)
 
 
 _KNOWN_CELLS, _KNOWN_LENGTH = 10_000, 40
@@ -255,11 +324,17 @@ def _plain_reader(
     own_ids, own_ref = itemgetter(*(positions or [0])), "/".join([own_name, *["%s"] * len(ids)])
     set_by_kind = {k.name: k.ops[0] for k in KINDS.values()}
     columns_by_kind: dict[str, _PlainColumns] = {}
+    usual_types: Mapping[int, str] | None = None
 
     def read(row: Row) -> ParsedLine | None:
+        nonlocal usual_types
         cells = row.cells
-        if not is_plain or len(cells) != width or row.cell_types or row.cell_faults:
+        if not is_plain or len(cells) != width or row.cell_faults:
             return None
+        if row.cell_types and row.cell_types is not usual_types:
+            if not _are_usual(row.cell_types, header):
+                return None
+            usual_types = row.cell_types  # a database has one for all rows
         try:
             if ref_index >= 0:
                 ref = known_ref(cells[ref_index])
@@ -296,6 +371,16 @@ def _plain_reader(
         return ParsedLine(row.number, entry, [], numbers, {}, compares, is_valid)
 
     return read
+
+
+def _are_usual(cell_types: Mapping[int, str], header: _Header) -> bool:
+    """Return whether cells of these types are what the columns of *header* hold, in any kind."""
+    leading = {header.ref_index, *header.id_indexes.values()}
+    return leading.isdisjoint(cell_types) and not any(
+        cell.takes_text and cell.position in cell_types
+        for kind in KINDS.values()
+        for cell in header.cells_of(kind)
+    )
 
 
 def kinds_of_columns(names: Iterable[str]) -> list[Kind]:
@@ -533,7 +618,7 @@ def _parse_ref(
     try:
         return known_ref(text)
     except UsageError as error:
-        add_problem(header.ref_index, "ref", text, error.message)
+        add_problem(header.ref_index, "ref", text, with_suggestion(error.message, error.hint))
         return ""
 
 
@@ -581,11 +666,13 @@ def _can_hold_id(
     cell_type, text = row.cell_types.get(index, ""), row.cells[index]
     if index in row.cell_faults:
         return False
-    if cell_type == "number" and len(text.lstrip("-")) > _NUMBER_DIGITS:
+    if cell_type and not text:
+        return True
+    if cell_type == NUMBER and len(text.lstrip("-")) > _NUMBER_DIGITS:
         reason = (
             f"is a number whose digits after the {_NUMBER_DIGITS}th are lost: format it as text"
         )
-    elif cell_type == "number":
+    elif cell_type in (NUMBER, EXACT_NUMBER):
         odd[Oddity.NOT_TEXT, name] = text
         return True
     elif cell_type:

@@ -71,7 +71,8 @@ def _problem_annotations(rows: Iterable[JsonObject]) -> Iterator[Annotation]:
             text = " ".join(filter(None, [row["field"], value, row["why"]]))
             yield Annotation("error", text, row["where"], row["line"], row["column"])
         elif row["state"] == "blocked":
-            yield Annotation("error", f"{row['ref']}: blocked by {row.get('blocked_by')}")
+            reason = row.get("message") or f"blocked by {row.get('blocked_by')}"
+            yield Annotation("error", f"{row['ref']}: {reason}")
         else:
             reason = row.get("message") or f"HTTP {row.get('status')}"
             yield Annotation("error", f"{row['ref']}: {row['state']}: {reason}")

@@ -1,11 +1,12 @@
 """The console: answers go to standard output, all else to standard error.
 
 A line may begin with a sign, which also tells without colour what the line means; a stream whose
-encoding lacks the sign gets its ASCII form. Colour is used on a terminal only; `--no-color`,
-`NO_COLOR` and `TERM=dumb` turn it off, `FORCE_COLOR` turns it on. Characters that cannot be seen,
-which can only come from a server or a file, are written as escapes: some would drive the terminal,
-the others hide a difference. When the reader of a stream is gone, nothing more is written to it,
-and the command continues.
+encoding lacks the sign gets its ASCII form, as all do with `OCSYNC_ASCII`. On a terminal words wrap
+(see `layout`), verdicts are bold and the headings of tables dim. Colour is used on a terminal only;
+`--no-color`, `NO_COLOR` and `TERM=dumb` turn it off, `FORCE_COLOR` and `CLICOLOR_FORCE` turn it on.
+Characters that cannot be seen, which can only come from a server or a file, are written as escapes:
+some would drive the terminal, the others hide a difference. When the reader of a stream is gone,
+nothing more is written to it, and the command continues.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -23,6 +25,7 @@ from ocsync.render.streams import write_text
 
 if TYPE_CHECKING:
     from ocsync.render.ci import Ci
+    from ocsync.render.life_signs import LifeSigns, View
 
 FORMAT = 2
 """The format version of all JSON documents and events; an incompatible change raises it."""
@@ -30,7 +33,11 @@ FORMAT = 2
 _ASCII_SIGNS = str.maketrans({
     "‖": "||", "▶": ">", "✓": "ok", "✗": "x", "·": "-", "→": "->", "…": "...", "━": "=", "≈": "~",
     "•": "*", "▁": "_", "▂": ".", "▃": ":", "▄": "-", "▅": "=", "▆": "+", "▇": "*", "█": "#",
+    "─": ".",
 })  # fmt: skip
+_USUAL_COLUMNS = 80
+_PAGE_COLUMNS = 100
+"""The columns of a page of the guide at most."""
 _CI_VARIABLES = ("GITHUB_ACTIONS", "TF_BUILD")
 _SIGN_COLOURS = {
     "‖": "33",
@@ -43,6 +50,10 @@ _SIGN_COLOURS = {
     "*": "31",
     "~": "33",
 }
+_BOLD, _DIM = "1", "2"
+_VERDICTS = ("✓", "✗")
+_OFF = ("", "0", "false", "no", "off")
+"""The values of a variable that do not turn something on."""
 
 
 class Console:
@@ -61,6 +72,7 @@ class Console:
         self.verbose = verbose
         self.no_color = no_color
         self.ci = _detect_ci()
+        self._life: LifeSigns | None = None
 
     def print(self, line: str = "", sign: str = "") -> None:
         """Write a line of the answer to stdout, or to stderr with --json."""
@@ -131,22 +143,79 @@ class Console:
         if columns := terminal_columns(sys.stdout):
             from ocsync.render.markdown import draw
 
-            text = draw(text, sys.stdout, columns, colour=self.uses_colour(sys.stdout))
-        write_text(sys.stdout, fit_encoding(text, sys.stdout))
+            width = min(columns, _PAGE_COLUMNS)
+            text = draw(text, sys.stdout, width, colour=self.uses_colour(sys.stdout))
+        with self._aside():
+            write_text(sys.stdout, fit_encoding(text, sys.stdout))
 
     def uses_colour(self, stream: TextIO) -> bool:
         """Return whether *stream* gets colour."""
         if self.no_color:
             return False
-        if os.environ.get("FORCE_COLOR"):
+        if os.environ.get("FORCE_COLOR") or _is_on(os.environ.get("CLICOLOR_FORCE", "")):
             return True
         plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-        return not plain and stream.isatty()
+        return not plain and os.environ.get("CLICOLOR") != "0" and stream.isatty()
 
     def can_animate(self) -> bool:
-        """Return whether a progress bar may be drawn: on a terminal, outside of CI and --json."""
+        """Return whether progress may be drawn: on a terminal without JSON, outside of CI."""
         dumb = os.environ.get("CI") or os.environ.get("TERM") == "dumb"
-        return sys.stderr.isatty() and not (self.json or self.quiet or dumb)
+        alone = not self.json or not sys.stdout.isatty()
+        return sys.stderr.isatty() and alone and not (self.quiet or dumb)
+
+    @contextmanager
+    def alive(self, name: str) -> Iterator[None]:
+        """Show during the block that the command *name* works, while it writes nothing."""
+        animated = self.can_animate()
+        if self._life or self.quiet or (self.json and not animated):
+            yield
+            return
+        from ocsync.render.life_signs import LifeSigns
+
+        colour = self.uses_colour(sys.stderr)
+        self._life = LifeSigns(sys.stderr, self.info, name, animated=animated, colour=colour)
+        self._life.start()
+        try:
+            yield
+        finally:
+            self._life.stop()
+            self._life = None
+
+    def showing(self, view: View) -> AbstractContextManager[None]:
+        """Show the progress of *view* during the block, where the command shows that it works."""
+        return self._life.shown_by(view) if self._life else nullcontext()
+
+    def hushed(self) -> AbstractContextManager[None]:
+        """Show no progress during the block, which uses the terminal itself."""
+        return self._life.hushed() if self._life else nullcontext()
+
+    @contextmanager
+    def redrawn(self) -> Iterator[Callable[[], bool]]:
+        """Yield a function that empties the screen, so that the block can draw the answer again.
+
+        It returns false, and does nothing, where the answer is not on a terminal. No progress is
+        shown meanwhile.
+        """
+        draws = self.can_animate() and sys.stdout.isatty()
+
+        def send(codes: str) -> bool:
+            if draws:
+                write_text(sys.stdout, codes, flush=True)
+            return draws
+
+        with self.hushed():
+            send("\x1b[?1049h")
+            try:
+                yield lambda: send("\x1b[H\x1b[J")
+            finally:
+                send("\x1b[?1049l")
+
+    def flush(self) -> None:
+        """Write what is waiting in a buffer of standard output."""
+        write_text(sys.stdout, "", flush=True)
+
+    def _aside(self) -> AbstractContextManager[None]:
+        return self._life.aside() if self._life else nullcontext()
 
     def _write_json(
         self, facts: Mapping[str, Any], stream: TextIO, rows: Mapping[str, Iterable[Any]] = {}
@@ -166,27 +235,36 @@ class Console:
             from ocsync.render.ci import escape_ci_json
 
             text = escape_ci_json(text)
-        write_text(stream, text, flush=flush)
+        with self._aside():
+            write_text(stream, text, flush=flush)
 
     def _report_to_ci(self, facts: Mapping[str, Any]) -> None:
         if self.ci:
             self.ci.report(facts)
 
     def _write(self, stream: TextIO, line: str, sign: str) -> None:
-        line = escape_invisible(line, keep="\t\n")
-        if sign:
+        heading, starts = getattr(line, "heading", False), getattr(line, "starts", ())
+        line = fit_encoding(escape_invisible(line, keep="\t\n"), stream)
+        mark = fit_encoding(sign, stream)
+        if columns := terminal_columns(stream):
+            from ocsync.render.layout import wrap_text
+
+            line = wrap_text(line, columns, len(mark) + 1 if mark else 0, starts)
+        if self.uses_colour(stream):
+            verdict = sign in _VERDICTS and not line.startswith(" ")
+            line = styled(line, _BOLD if verdict else _DIM if heading else "")
+            mark = styled(mark, _SIGN_COLOURS.get(sign, ""))
+        if mark:
             indent = line[: len(line) - len(line.lstrip())]
-            mark = fit_encoding(sign, stream)
-            if self.uses_colour(stream) and sign in _SIGN_COLOURS:
-                mark = f"\x1b[{_SIGN_COLOURS[sign]}m{mark}\x1b[0m"
             line = f"{indent}{mark} {line.lstrip()}"
-        if stream is sys.stderr:
-            write_text(sys.stdout, "", flush=True)  # a log of both streams keeps their order
         if self.ci:
             from ocsync.render.ci import escape_ci_commands
 
             line = escape_ci_commands(line)
-        write_text(stream, fit_encoding(line, stream) + "\n")
+        with self._aside():
+            if stream is sys.stderr:
+                write_text(sys.stdout, "", flush=True)  # a log of both streams keeps their order
+            write_text(stream, line + "\n")
 
 
 def _detect_ci() -> Ci | None:
@@ -199,12 +277,28 @@ def _detect_ci() -> Ci | None:
 
 
 def terminal_columns(stream: TextIO) -> int:
-    """Return the columns of text on *stream*, 100 at most; 0 if it is not a terminal."""
+    """Return the columns of *stream*, or those of `COLUMNS`; 0 if it is not a terminal."""
     if not stream.isatty():
         return 0
-    from shutil import get_terminal_size
+    given = os.environ.get("COLUMNS", "")
+    if given.isascii() and given.isdigit() and int(given):
+        return int(given)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or _USUAL_COLUMNS
+    except (OSError, ValueError):
+        return _USUAL_COLUMNS
 
-    return min(get_terminal_size().columns, 100)
+
+def _is_on(value: str) -> bool:
+    """Return whether *value*, that of a variable, turns something on."""
+    return value.strip().casefold() not in _OFF
+
+
+def styled(text: str, style: str) -> str:
+    """Return each line of *text* in *style*, without its indentation; an empty one changes none."""
+    if not style:
+        return text
+    return re.sub(r"(?m)^( *)(\S.*)$", f"\\1\x1b[{style}m\\2\x1b[0m", text)
 
 
 _BATCH = 1_000
@@ -239,6 +333,8 @@ def _can_encode(stream: TextIO, text: str) -> bool:
 
 def fit_encoding(text: str, stream: TextIO) -> str:
     """Return *text* in the encoding of *stream*: signs in their ASCII form, the rest as `?`."""
+    if _is_on(os.environ.get("OCSYNC_ASCII", "")):
+        text = text.translate(_ASCII_SIGNS)
     if _can_encode(stream, text):
         return text
     encoding = stream.encoding or "utf-8"

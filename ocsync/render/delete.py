@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from ocsync.models import Entry, State
 from ocsync.render.json_data import json_data, run_data
-from ocsync.render.resume import problem_text
+from ocsync.render.problems import problem_lines, problem_of
 from ocsync.render.text import LINE_LIMIT, Line, count, first_few, limited, plural_of
 from ocsync.schema import KINDS, kind_of
 
@@ -25,7 +24,6 @@ _NOTIFICATION_TEXTS = {
     "no_config": "no delete message, because there is no sync config: {names}",
     "unread": "may be delivered immediately: {names} (could not read the sync config)",
 }
-_WIDTH = 78
 
 
 def impact_lines(impact: DeleteImpact) -> Iterator[Line]:
@@ -46,7 +44,7 @@ def impact_lines(impact: DeleteImpact) -> Iterator[Line]:
         paused = any(one.paused for one in impact.notified if one.hearing == hearing)
         if names:
             joined = ", ".join(names) + (" (paused)" if paused else "")
-            yield from _wrap(text.format(names=joined))
+            yield "!", text.format(names=joined)
 
 
 def _deleted_lines(impact: DeleteImpact) -> Iterator[Line]:
@@ -68,9 +66,8 @@ def _with_dependents(refs: str, counts: Mapping[str, int]) -> Iterator[Line]:
     parts = [count(counts[name], KINDS[name].noun) for name in KINDS if counts.get(name)]
     yield "-", refs
     if parts:
-        text = ", ".join(part.replace(" ", "\u00a0") for part in parts)
-        for line in wrap(f"with its dependents: {text}", _WIDTH - 4, break_on_hyphens=False):
-            yield "", "    " + line.replace("\u00a0", " ")
+        text = ", ".join(parts)
+        yield "", f"    with its dependents: {text}"
 
 
 def _remark_lines(rows: Sequence[DeleteRow]) -> Iterator[Line]:
@@ -95,24 +92,17 @@ def _staged_impact_lines(impact: DeleteImpact) -> Iterator[Line]:
     yield from staged_lines(impact.affected.dropped, impact.affected.kept)
     if impact.referring:
         names = first_few(_distinct_refs(impact.referring))
-        yield from _wrap(f"staged edits still reference it: {names}")
+        yield "!", f"staged edits still reference it: {names}"
 
 
 def staged_lines(dropped: Sequence[Entry], kept: Sequence[Entry]) -> Iterator[Line]:
     """Yield the staged entries that are dropped, and those that are kept."""
     if dropped:
         text = f"drops {count(len(dropped), 'staged entry')}: {first_few(_distinct_refs(dropped))}"
-        yield from _wrap(text)
+        yield "!", text
     if kept:
         text = f"keeps {count(len(kept), 'staged entry')} that would create it again"
-        yield from _wrap(f"{text}: {first_few(_distinct_refs(kept))}")
-
-
-def _wrap(text: str) -> Iterator[Line]:
-    first, *more = wrap(text, _WIDTH - 2, break_long_words=False, break_on_hyphens=False)
-    yield "!", first
-    for line in more:
-        yield "", f"    {line}"
+        yield "!", f"{text}: {first_few(_distinct_refs(kept))}"
 
 
 def _distinct_refs(entries: Sequence[Entry]) -> list[str]:
@@ -128,11 +118,9 @@ def _unread_lines(impact: DeleteImpact) -> Iterator[Line]:
         }
         if refused := sorted(name for name, reason in unread.items() if reason):
             reasons = "; ".join(dict.fromkeys(unread[name] for name in refused))
-            yield from _wrap(f"not counted: {', '.join(refused)} ({reasons})")
+            yield "!", f"not counted: {', '.join(refused)} ({reasons})"
         if unlisted := sorted(name for name, reason in unread.items() if not reason):
-            yield from _wrap(
-                f"not counted: {', '.join(unlisted)} (OrderCloud does not list them so)"
-            )
+            yield "!", f"not counted: {', '.join(unlisted)} (OrderCloud does not list them so)"
     for name in dict.fromkeys(kind_of(row.ref).name for row in impact.existing):
         kind = KINDS[name]
         if kind.unreadable_blockers:
@@ -171,8 +159,7 @@ def impact_document(impact: DeleteImpact) -> dict[str, Any]:
 
 def lines(result: DeleteReport) -> Iterator[Line]:
     """Yield the report of a run of deletes."""
-    problems = (("!", problem_text(outcome)) for outcome in result.problems)
-    yield from limited(problems, len(result.problems))
+    yield from problem_lines(map(problem_of, result.problems))
     for sign, line in staged_lines(result.affected.dropped, result.affected.kept):
         yield sign, line.replace("drops", "dropped").replace("keeps", "kept")
     counts = result.run.counts

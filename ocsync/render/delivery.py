@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ocsync.field_paths import MISSING
 from ocsync.listener_attachment import destination_of
-from ocsync.render.text import Line, columns, count, display_width, value_text
+from ocsync.render.text import Line, columns, count, value_text
 from ocsync.secrets import SecretSource
 
 if TYPE_CHECKING:
@@ -17,31 +16,25 @@ if TYPE_CHECKING:
     from ocsync.engine.delivery_config.diff import ConfigChange, Edit
 
 
-_WIDTH = 80
-
-
 def config_lines(
     configs: Sequence[DeliveryConfig], ours: Mapping[str, Mapping[str, Any]]
 ) -> list[str]:
     """Return a row for each delivery configuration, with this workspace's listener below it."""
-    heads = columns(
+    rows = columns(
         [
             (
                 "▶" if config.document.get("Enabled") else "✗",
                 config.document["ID"],
                 ", ".join(config.kinds),
+                ", ".join(config.targets) or "nothing",
             )
             for config in configs
         ],
-        "<<<",
+        "<<<<",
     )
-    room = max(map(display_width, heads), default=0) + 2
-    lines = []
-    for config, head in zip(configs, heads, strict=True):
-        delivered = ", ".join(config.targets) or "nothing"
-        names = textwrap.wrap(delivered, max(_WIDTH - room, 20), break_on_hyphens=False)
-        lines.append(head + " " * (room - display_width(head)) + names[0])
-        lines += [" " * room + more for more in names[1:]]
+    lines: list[str] = []
+    for config, row in zip(configs, rows, strict=True):
+        lines.append(row)
         lines += [
             f"   + {key.partition('/')[2]} to this workspace's listener: "
             f"{destination_of(facts['shown'])}"
@@ -67,8 +60,8 @@ def change_lines(changes: Iterable[ConfigChange]) -> Iterator[Line]:
     for change in changes:
         yield _title_line(change)
         rows = [(edit.path, _edit_text(edit)) for edit in change.edits]
-        for edit, line in zip(change.edits, columns(rows, "<<"), strict=True):
-            yield edit.sign, f"  {line}"
+        for edit, line in zip(change.edits, columns(rows, "<<", indent=2), strict=True):
+            yield edit.sign, line
         if any(edit.path == "Enabled" and edit.after is False for edit in change.edits):
             yield "!", "  changes made while it is disabled are probably lost; it is not a pause"
         if any(edit.sign == "-" for edit in change.edits):
@@ -109,9 +102,18 @@ def change_document(change: ConfigChange) -> dict[str, Any]:
     }
 
 
+_EDITS = {"+": "add", "~": "change", "-": "remove"}
+
+
 def _edit_document(edit: Edit) -> dict[str, Any]:
     secret = isinstance(edit.after, SecretSource)
     after = None if secret or edit.after is MISSING else edit.after
     before = None if edit.before is MISSING else edit.before
     source = {"secret_from": edit.after.describe()} if secret else {}
-    return {"sign": edit.sign, "path": edit.path, "before": before, "after": after, **source}
+    return {
+        "edit": _EDITS[edit.sign],
+        "path": edit.path,
+        "before": before,
+        "after": after,
+        **source,
+    }

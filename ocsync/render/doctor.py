@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ocsync.render.text import Line, count, display_width
+from ocsync.render.text import Line, Row, count, display_width, truncate
 
 if TYPE_CHECKING:
     from ocsync.engine.doctor import CheckResult, DoctorReport
 
 _SIGNS = {"fine": "✓", "note": "!", "wrong": "✗"}
-_DETAIL_LIMIT = 3
+_DETAIL_LIMIT, _DETAIL_WIDTH = 3, 240
 
 
-def lines(report: DoctorReport, columns: int, *, show_fine: bool) -> Iterator[Line]:
-    """Yield each result with its reason and its fix below; *columns* 0 wraps nothing.
+def lines(report: DoctorReport, *, show_fine: bool) -> Iterator[Line]:
+    """Yield each result with its reason and its fix below.
 
     Without *show_fine* the checks that found nothing are left out.
     """
     names = [one.id for one in report.results] + list(report.skipped)
-    gap = max(map(len, names), default=0)
+    width = max(map(len, names), default=0)
     for result in report.results:
         if result.level == "fine" and not show_fine:
             continue
-        yield from _result_lines(result, gap, columns)
+        yield from _result_lines(
+            result,
+            width,
+            [truncate(text, _DETAIL_WIDTH) for text in result.details[:_DETAIL_LIMIT]],
+        )
     by_reason: dict[str, list[str]] = {}
     for name, reason in report.skipped.items():
         by_reason.setdefault(reason, []).append(name)
@@ -33,42 +36,23 @@ def lines(report: DoctorReport, columns: int, *, show_fine: bool) -> Iterator[Li
         yield "", f"  not checked without {reason}: {', '.join(skipped)}"
 
 
-def check_lines(result: CheckResult, columns: int) -> Iterator[Line]:
+def check_lines(result: CheckResult) -> Iterator[Line]:
     """Yield one result with all of its details."""
-    yield from _result_lines(result._replace(fix=""), len(result.id), columns, whole=True)
+    yield from _result_lines(result._replace(fix=""), len(result.id), result.details)
 
 
-def _result_lines(
-    result: CheckResult, gap: int, columns: int, *, whole: bool = False
-) -> Iterator[Line]:
-    head = f"  {result.id}{' ' * (gap - display_width(result.id))}  "
-    rest = [result.consequence, f"fix: {result.fix}" if result.fix else ""]
-    first, *more = _wrap(result.what, columns, len(head) + 2) or [""]
-    yield _SIGNS[result.level.value], head + first
+def _result_lines(result: CheckResult, width: int, details: Sequence[str]) -> Iterator[Line]:
+    """Yield a result as a row of a table, and what is known of it below its last column."""
+    head = f"  {result.id}{' ' * (width - display_width(result.id))}  "
+    yield _SIGNS[result.level.value], Row(head + result.what, (0, len(head)))
     indent = " " * (len(head) + 2)
-    for line in more:
-        yield "", indent + line
-    for detail in result.details if whole else result.details[:_DETAIL_LIMIT]:
-        cut = _wrap if whole else _cut
-        for line in cut(detail, columns, len(indent)):
-            yield "", indent + line
-    if len(result.details) > _DETAIL_LIMIT and not whole:
-        yield "", f"{indent}... and {len(result.details) - _DETAIL_LIMIT:,} more (all with --json)"
-    for text in rest:
-        for line in _wrap(text, columns, len(indent)):
-            yield "", indent + line
-
-
-def _wrap(text: str, columns: int, used: int) -> list[str]:
-    if not columns:
-        return [text] if text else []
-    size = max(columns - used, 30)
-    return textwrap.wrap(text, size, break_long_words="{" in text, break_on_hyphens=False)
-
-
-def _cut(text: str, columns: int, used: int) -> list[str]:
-    most = max(columns - used, 30) if columns else 240
-    return [text if len(text) <= most else text[: most - 1] + "…"]
+    for detail in details:
+        yield "", Row(indent + detail, (0, len(indent)))
+    if len(result.details) > len(details):
+        more = len(result.details) - len(details)
+        yield "", Row(f"{indent}... and {more:,} more (all with --json)", (0, len(indent)))
+    for text in filter(None, [result.consequence, result.fix and f"fix: {result.fix}"]):
+        yield "", Row(indent + text, (0, len(indent)))
 
 
 def closing_line(report: DoctorReport) -> Line:

@@ -92,7 +92,7 @@ def _closing_line(drift: Drift, moment: str) -> Line:
     if same == total:
         text = f"{count(total, 'ref is', 'refs are')} as {left} left them"
     else:
-        verb = "is" if same == 1 else "are"
+        verb = "is" if same == 1 or total == 1 else "are"
         text = f"{same:,} of {count(total, 'ref')} {verb} as {left} left them"
         text = f"{text}; {', '.join(difference_counts(counts))}"
     is_good = not (drift.verification.exit_code or drift.unfinished or drift.unknown)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ocsync.models import Sign, State
 from ocsync.render.delivery_proof import count_lines
 from ocsync.render.findings import answered_text, fields_text, finding_lines
+from ocsync.render.problems import Problem, problem_lines
 from ocsync.render.resume import outcome_table
 from ocsync.render.status import ending_text
-from ocsync.render.text import Line, columns, count, duration, limited, local_time, log_id_text
+from ocsync.render.text import Line, columns, count, duration, local_time, log_id_text
 from ocsync.render.timeline import buckets, timeline
 from ocsync.store import RunInfo
 
@@ -34,7 +36,7 @@ def run_table(infos: Sequence[RunInfo], now: datetime) -> Iterator[str]:
         numbers = (edits, info.steps, info.requests)
         end = ending_text(info.state, info.exit_code)
         rows += [(info.id, info.kind, at, *numbers, duration(info.seconds), end)]
-    yield from columns(rows, "<<<>>>><")
+    yield from columns(rows, "<<<>>>><", heading=True)
 
 
 def lines(details: RunDetails, now: datetime, *, steps: int | None) -> Iterator[Line]:
@@ -94,14 +96,17 @@ def title_lines(info: RunInfo, now: datetime) -> Iterator[str]:
         yield f"  plan {info.plan}"
 
 
-def _problem_lines(steps: Sequence[StepRow]) -> Iterator[Line]:
+def _problem_lines(steps: Collection[StepRow]) -> Iterator[Line]:
     problems = [row for row in steps if row.state not in _SETTLED]
-    lines = (("!", f"{row.ref}   {step_remark(row)}") for row in problems)
-    yield from limited(lines, len(problems), " (--steps)")
+    yield from problem_lines((_problem_of(row) for row in problems), " (--steps)")
 
 
-def _step_lines(steps: Sequence[StepRow], limit: int) -> Iterator[Line]:
-    shown = steps[: limit or None]
+def _problem_of(row: StepRow) -> Problem:
+    return Problem(row.ref, _remark(row) or row.state, row.log_id, row.state)
+
+
+def _step_lines(steps: Collection[StepRow], limit: int) -> Iterator[Line]:
+    shown = list(islice(steps, limit or None))
     rows = [
         (row.number, row.method, row.state, row.ref, step_remark(row, plain=True)) for row in shown
     ]
@@ -116,9 +121,13 @@ def step_remark(row: StepRow, *, plain: bool = False) -> str:
 
     With *plain* the state is left out, as it is shown beside the remark.
     """
+    text = f"{_remark(row)}{log_id_text(row.log_id)}".strip()
+    return text if plain else text or row.state
+
+
+def _remark(row: StepRow) -> str:
     parts = [f"blocked by {row.blocked_by}" if row.blocked_by else row.message]
     if row.sign:
         where, finding = row.place or "verified", fields_text(row.found) or row.said
         parts.append(f"{where}: {row.sign} {finding or 'does not exist'}")
-    text = ("; ".join(filter(None, parts)) + log_id_text(row.log_id)).strip()
-    return text if plain else text or row.state
+    return "; ".join(filter(None, parts))

@@ -297,7 +297,7 @@ class DemoDocument(TypedDict):
 class ConfigEdit(TypedDict):
     """Change of a field; *secret_from* names the source of a secret that is not shown."""
 
-    sign: str
+    edit: Literal["add", "change", "remove"]
     path: str
     before: Any
     after: Any
@@ -1019,6 +1019,17 @@ class LostPauseReport(TypedDict):
     received: int | None
 
 
+class ProblemGroupReport(TypedDict):
+    """Steps without success for the same reason; *first_refs* names up to three of them."""
+
+    state: str
+    status: int
+    code: str
+    reason: str
+    steps: int
+    first_refs: list[Ref]
+
+
 class ResumeSummary(TypedDict):
     """Last event of a resume; *continued* is that of an unfinished run that it continued first."""
 
@@ -1026,6 +1037,7 @@ class ResumeSummary(TypedDict):
     exit_code: int
     run: RunReport | None
     problems: list[OutcomeReport]
+    problem_groups: list[ProblemGroupReport]
     conflicts: list[ConflictReport]
     unpaused: list[UnpausedReport]
     still_paused: list[KeptPauseReport]

@@ -114,7 +114,7 @@ def change_lines(
     if listed.omitted and not whole:
         yield "", f"  ... and {listed.omitted:,} more{remark}"
     if listed.is_compared:
-        yield "=", f"  {listed.summary()}"
+        yield "", f"  {listed.summary()}"
 
 
 def _kind_table(draft: PlanDraft) -> list[str]:
@@ -169,21 +169,21 @@ _STATE_TEXTS = {
 def target_lines(view: PlanView) -> Iterator[Line]:
     """Yield how the targets of a plan stand, and each pause that resume will end."""
     fed = fed_targets(total.kind for total in view.draft.totals)
-    unpaused = _unpaused_by_resume(view)
+    unpaused = [name for name in _unpaused_by_resume(view) if name not in fed.direct]
+    size = max(map(len, (*fed.direct, *unpaused)), default=0)
     for name in fed.direct:
         state, pause = _state_of(view, name), view.pauses.get(name)
         if state in _STATE_TEXTS:
             sign, text = _STATE_TEXTS[state]
-            yield sign, f"  {name}  {text}"
+            yield sign, f"  {name:{size}}  {text}"
         elif pause is None:
             state_text = "running" if view.statuses is not None else "not paused by this workspace"
-            yield "▶", f"  {name}  {state_text}; resume will pause it"
+            yield "▶", f"  {name:{size}}  {state_text}; resume will pause it"
         else:
-            yield "‖", f"  {name}  {_pause_text(view, pause)}"
+            yield "‖", f"  {name:{size}}  {_pause_text(view, pause)}"
     for name in unpaused:
-        if name not in fed.direct:
-            text = _pause_text(view, view.pauses[name])
-            yield "‖", f"  {name}  {text}; resume will unpause it too"
+        text = _pause_text(view, view.pauses[name])
+        yield "‖", f"  {name:{size}}  {text}; resume will unpause it too"
     for names, word in _resent(view, fed.indirect):
         mine = [name for name in names if _is_ours(view, name)]
         running = [name for name in names if name not in mine]

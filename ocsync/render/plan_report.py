@@ -221,7 +221,7 @@ def _change_section(facts: PlanFacts) -> Markup:
 def _change_item(change: PlannedChange) -> Markup:
     fields = [] if change.note else [run_page.field_item(f) for f in change.fields[:_FIELD_LIMIT]]
     fields += [element("li", text) for text in _more_fields(change) if not change.note]
-    tone = {"!": "bad", "+": "good"}.get(change.sign, "calm")
+    tone = {"!": "bad", "+": "new"}.get(change.sign, "change")
     state = "new" if change.sign == "+" else ""
     return run_page.ref_item(change.ref, state, truncate(change.note, 240), fields, tone)
 

@@ -10,15 +10,8 @@ from ocsync.models import Outcome, State
 from ocsync.render import delivery_proof, verify
 from ocsync.render.findings import finding_lines, sign_counts
 from ocsync.render.json_data import json_data, run_data
-from ocsync.render.text import (
-    LINE_LIMIT,
-    Line,
-    columns,
-    count,
-    duration,
-    log_id_text,
-    value_text,
-)
+from ocsync.render.problems import group_problems, problem_lines, problem_of
+from ocsync.render.text import Line, columns, count, duration
 from ocsync.store import RunInfo
 
 if TYPE_CHECKING:
@@ -65,24 +58,21 @@ def outcome_table(info: RunInfo) -> Iterator[Line]:
         if verified:
             cells.append(sign_counts(info.verified_kinds.get(kind, {})))
         rows.append(cells)
-    for line in columns(rows, "<" + ">" * len(used) + "<" * len(verified), gap=3):
-        yield "", "  " + line
+    align = "<" + ">" * len(used) + "<" * len(verified)
+    for line in columns(rows, align, gap=3, indent=2, heading=True):
+        yield "", line
 
 
 def _unsettled_lines(problems: Sequence[Outcome], info: RunInfo) -> Iterator[Line]:
     """Yield the steps that failed and, unless nothing was sent, those that they block."""
     waiting = info.counts.get(State.BLOCKED.value, 0)
-    causes = sum(info.counts.get(s.value, 0) for s in State if not s.succeeded) - waiting
     nothing_sent = _nothing_was_sent(info)
-    shown = [one for one in problems if one.state is not State.BLOCKED or not nothing_sent]
-    for outcome in shown[:LINE_LIMIT]:
-        yield "!", problem_text(outcome)
+    yield from problem_lines(
+        problem_of(one) for one in problems if one.state is not State.BLOCKED or not nothing_sent
+    )
     if nothing_sent and waiting:
         others = count(waiting, "other change is", "other changes are")
         yield "", f"  nothing was sent because of the conflict; {others} waiting"
-    total = causes if nothing_sent else causes + waiting
-    if total > LINE_LIMIT:
-        yield "", f"  ... and {total - LINE_LIMIT:,} more"
 
 
 def _nothing_was_sent(info: RunInfo) -> bool:
@@ -90,20 +80,6 @@ def _nothing_was_sent(info: RunInfo) -> bool:
     tried = (State.DONE, State.FAILED, State.UNKNOWN)
     conflict = info.on_conflict == "fail" and bool(info.counts.get(State.CONFLICT.value))
     return conflict and not any(info.counts.get(state.value) for state in tried)
-
-
-def problem_text(outcome: Outcome) -> str:
-    """Return the ref of a failed or blocked step and the reason."""
-    if outcome.state is State.BLOCKED:
-        return f"{outcome.ref}   blocked by {outcome.blocked_by}"
-    if outcome.state is State.UNKNOWN:
-        parts = [
-            f"{path}: before {value_text(v['before'])}, sent {value_text(v['sent'])}, "
-            f"found {value_text(v['found'])}"
-            for path, v in outcome.values.items()
-        ]
-        return f"{outcome.ref}   outcome unknown: {'; '.join(parts)}{log_id_text(outcome.log_id)}"
-    return f"{outcome.ref}   {outcome.message or outcome.state.value}{log_id_text(outcome.log_id)}"
 
 
 def _pause_lines(result: ResumeReport) -> Iterator[Line]:
@@ -182,6 +158,9 @@ def document(result: ResumeReport, folder: Path | None = None) -> dict[str, Any]
         "exit_code": int(result.exit_code),
         "run": run_data(result.run) if result.run else None,
         "problems": json_data(result.problems),
+        "problem_groups": [
+            group.document() for group in group_problems(map(problem_of, result.problems))
+        ],
         "conflicts": [conflict._asdict() for conflict in result.conflicts],
         "unpaused": [row._asdict() for row in result.unpaused],
         "still_paused": [row._asdict() for row in result.still_paused],

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ocsync.render.json_data import json_data, run_data
-from ocsync.render.resume import problem_text
-from ocsync.render.text import LINE_LIMIT, Line, columns, count, duration, limited
+from ocsync.render.problems import problem_lines, problem_of
+from ocsync.render.text import LINE_LIMIT, Line, columns, count, duration
 
 if TYPE_CHECKING:
     from ocsync.engine.resync.resync import ResyncReport
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def selection_lines(selection: Selection) -> Iterator[Line]:
     """Yield the number of entities of each target, and the first refs."""
     rows = list(selection.by_target().items())
-    for line in columns(rows, "<>", gap=3):
-        yield "", "  " + line
+    for line in columns(rows, "<>", gap=3, indent=2):
+        yield "", line
     for _, ref in selection.syncs[:LINE_LIMIT]:
         yield "", f"    {ref}"
     if len(selection.syncs) > LINE_LIMIT:
@@ -39,11 +39,10 @@ def lines(result: ResyncReport) -> Iterator[Line]:
         (kind, f"{counts.get('done', 0):,} accepted", _failed_text(counts))
         for kind, counts in info.kinds.items()
     ]
-    for line in columns(rows, "<><", gap=3):
-        yield "", "  " + line
+    for line in columns(rows, "<><", gap=3, indent=2):
+        yield "", line
     if not result.closed:
-        failed = (("!", problem_text(outcome)) for outcome in result.failed)
-        yield from limited(failed, len(result.failed))
+        yield from problem_lines(map(problem_of, result.failed))
     for error in result.closed:
         yield "!", error.message
         yield "", f"    ({error.hint})"

@@ -78,11 +78,12 @@ def repeat_question(source: str, repeat: RepeatedImport, now: datetime) -> str:
 
 def _staged_earlier(source: str, repeat: RepeatedImport, now: datetime) -> str:
     states = {"still staged": repeat.staged, f"in the unfinished run {repeat.run}": repeat.running}
+    numbers = {state: min(number, repeat.entries) for state, number in states.items()}
     parts = [
         f"{number:,} {'is' if number == 1 else 'are'} {state}"
-        for state, number in states.items()
+        for state, number in numbers.items()
         if number
-    ]
+    ]  # not more than the file has, although each may be staged several times
     entries = f"{source} was already staged at {local_time(repeat.at, now)}"
     return f"{entries}; of its {count(repeat.entries, 'entry')}, {', '.join(parts)}"
 
@@ -131,7 +132,7 @@ def foreign_column_lines(source: str, draft: Draft) -> Iterator[str]:
         )
         for column in draft.columns
     ]
-    yield from (f"  {line}" for line in columns([("column", "field", "values"), *rows], "<<<"))
+    yield from columns([("column", "field", "values"), *rows], "<<<", indent=2, heading=True)
 
 
 def _range_text(column: Column) -> str:

@@ -30,4 +30,4 @@ def table(status: Status, pauses: Mapping[str, Any]) -> Iterator[str]:
                 "sent" if server.sends_deletes else "off",
             )
         )
-    yield from columns(rows, "<<<<<<<")
+    yield from columns(rows, "<<<<<<<", heading=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
-from typing import Any
+from itertools import accumulate, islice
+from typing import Any, Self
 
 from ocsync.characters import escape_invisible
 from ocsync.plurals import count as count
@@ -79,10 +79,35 @@ def display_width(text: str) -> int:
     return sum(1 + (east_asian_width(c) in "WF") for c in text)
 
 
-def columns(rows: Iterable[Sequence[object]], align: str, gap: int = 2) -> list[str]:
+class Row(str):
+    """A line of a table; *starts* are the places where its columns begin.
+
+    The console prints a *heading* dim, and continues a line that is too long below the last column.
+    """
+
+    __slots__ = ("heading", "starts")
+    heading: bool
+    starts: Sequence[int]
+
+    def __new__(cls, text: str, starts: Sequence[int], *, heading: bool = False) -> Self:
+        """Return *text* as a line of a table."""
+        row = super().__new__(cls, text)
+        row.starts = starts
+        row.heading = heading
+        return row
+
+
+def columns(
+    rows: Iterable[Sequence[object]],
+    align: str,
+    gap: int = 2,
+    *,
+    indent: int = 0,
+    heading: bool = False,
+) -> list[Row]:
     """Return *rows* as aligned lines; *align* has `<` or `>` for each column.
 
-    Integers get thousands separators.
+    Integers get thousands separators. With *heading* the first row names the columns.
     """
     texts = [
         [f"{c:,}" if type(c) is int else escape_invisible(str(c)) for c in row] for row in rows
@@ -96,9 +121,14 @@ def columns(rows: Iterable[Sequence[object]], align: str, gap: int = 2) -> list[
         return pad + text if alignment == ">" else text + pad
 
     spacer = " " * gap
-    return [
+    starts = tuple(accumulate((width + gap for width in widths[:-1]), initial=indent))
+    lines = (
         spacer.join(cell(t, w, a) for t, w, a in zip(row, widths, align, strict=True)).rstrip()
         for row in texts
+    )
+    return [
+        Row(" " * indent + line, starts, heading=heading and not number)
+        for number, line in enumerate(lines)
     ]
 
 

@@ -26,8 +26,8 @@ def lines(info: RunInfo, verification: Verification, proof: DeliveryProof | None
         return
     rows: list[Sequence[object]] = [("kind", "verified")]
     rows += [(kind, sign_counts(counts)) for kind, counts in verification.kinds.items()]
-    for line in columns(rows, "<<", gap=3):
-        yield "", "  " + line
+    for line in columns(rows, "<<", gap=3, indent=2, heading=True):
+        yield "", line
     yield from proof_lines(verification)
     yield from finding_lines(verification.findings)
     yield from delivery_proof.lines(proof, info.id)

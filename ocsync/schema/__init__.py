@@ -9,6 +9,7 @@ from ocsync.schema.delivery_types import secrets_in as secrets_in
 from ocsync.schema.kinds import INTEGER_MAX as INTEGER_MAX
 from ocsync.schema.kinds import INTEGER_MIN as INTEGER_MIN
 from ocsync.schema.kinds import KINDS as KINDS
+from ocsync.schema.kinds import PRICE_BREAK as PRICE_BREAK
 from ocsync.schema.kinds import RECORD_KINDS as RECORD_KINDS
 from ocsync.schema.kinds import SUMMED_QUANTITY as SUMMED_QUANTITY
 from ocsync.schema.kinds import VARIANT_TRACKING as VARIANT_TRACKING

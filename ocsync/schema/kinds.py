@@ -53,7 +53,8 @@ class Field(NamedTuple):
     change of it shows in lists of products only once the search index has been rebuilt by hand
     (guide/ordercloud.md 12.11). Where it is null, the entity named in the field *inherited_by* may
     show its own value there. Unless *nullable* it is true or false, and never null. *after_creation*: only an entity that exists can have a value in it.
-    *choices* are its only values, if it has any.
+    *choices* are its only values, if it has any; *members* are the known fields of the objects in a
+    list.
     """
 
     type: FieldType
@@ -76,6 +77,7 @@ class Field(NamedTuple):
     nullable: bool = True
     after_creation: bool = False
     choices: tuple[str, ...] = ()
+    members: Mapping[str, Field] = {}
 
 
 class Reference(NamedTuple):
@@ -331,6 +333,11 @@ _ADDRESS_FIELDS = {
     "xp": _XP,
 }
 _GROUP_FIELDS = {"Name": _NAME, "Description": _DESCRIPTION, "xp": _XP}
+PRICE_BREAK: Mapping[str, Field] = {
+    "Quantity": Field(FieldType.INTEGER, required=True, min=0),
+    "Price": Field(FieldType.NUMBER, required=True),
+    **dict.fromkeys(("SalePrice", "SubscriptionPrice", "BundlePrice"), Field(FieldType.NUMBER)),
+}
 _WITH_INVENTORY = NeededState("product", ("ProductID",), "Inventory", is_set=True)
 _NO_CHILD = NeededState("product", ("ProductID",), "ParentID", is_set=False)
 _ORGANIZATION_FIELDS = {
@@ -372,7 +379,7 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
                    ReferencedBy("buyer-group", "/buyergroups", "DefaultCatalogID"))),
     Kind("price-schedule", "price schedule", ("PriceScheduleID",), "/priceschedules/{PriceScheduleID}", {
             "OwnerID": _CREATE_ONLY_ID, "Name": _NAME, "ApplyTax": _BOOLEAN, "ApplyShipping": _BOOLEAN, "MinQuantity": Field(FieldType.INTEGER, min=1, default=1),
-            "MaxQuantity": _INTEGER, "UseCumulativeQuantity": _BOOLEAN, "RestrictedQuantity": _BOOLEAN, "PriceBreaks": Field(FieldType.LIST, clearable=False),
+            "MaxQuantity": _INTEGER, "UseCumulativeQuantity": _BOOLEAN, "RestrictedQuantity": _BOOLEAN, "PriceBreaks": Field(FieldType.LIST, clearable=False, members=PRICE_BREAK),
             "Currency": Field(FieldType.TEXT, max=100, judged_by_references=True), "SaleStart": Field(FieldType.DATE), "SaleEnd": Field(FieldType.DATE),
             "IsOnSale": _BOOLEAN._replace(read_only=True), "xp": _XP},
          role_prefix="PriceSchedule", indirect_targets=("products",),

@@ -9,7 +9,7 @@ from typing import Any
 from ocsync.errors import UsageError
 from ocsync.models import Ref
 from ocsync.schema.kinds import KINDS, Field, Kind
-from ocsync.suggestions import listed, suggestion
+from ocsync.suggestions import QUESTION, listed, suggestion
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
@@ -92,6 +92,8 @@ def read_ref(text: str) -> Ref:
     kind = KINDS.get(name)
     if kind is None:
         hint = suggestion(name, KINDS, f"kinds: {listed(KINDS, KINDS_COMMAND)}")
+        if not values and not hint.startswith(QUESTION):
+            raise UsageError(f'"{name}" is not a ref, which has a kind and IDs: product/P1')
         raise UsageError(f'"{name}" is not a kind', hint=hint)
     given = {name for name, value in zip(kind.ids, values, strict=False) if value}
     needed, optional = kind.needed_ids, kind.ids[len(kind.needed_ids) :]

@@ -8,8 +8,8 @@ from ocsync.errors import Damaged
 
 _HINTS = {
     "journal": "restore the file from a backup, or move it away and stage its entries again",
-    "runs": "restore the file from a copy, or move the run's folder away: the entries in its "
-    "journal.jsonl that are not sent yet are to be staged again",
+    "runs": "restore the file from a backup, or move the run's folder away and stage the unsent "
+    "entries of its journal.jsonl again",
 }
 """The hint for a file by the folder of the profile that it is in."""
 _OTHER = "restore the file from a backup, or edit it by hand"

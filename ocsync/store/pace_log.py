@@ -1,7 +1,7 @@
 """The pace of a run, `pace.jsonl` in its folder: samples of its speed, for pictures of the run.
 
-Nothing else depends on it. So it is never synced, a sample that cannot be written is lost without
-a word, and a damaged line is skipped.
+Nothing else depends on it but how many requests the next run begins with. So it is never synced, a
+sample that cannot be written is lost without a word, and a damaged line is skipped.
 """
 
 from __future__ import annotations

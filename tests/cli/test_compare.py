@@ -334,7 +334,7 @@ def test_only_the_first_differences_are_shown(two: Run, shop: Shop, production: 
     (("catalog", "--from", "sandbx", "--to", "production"), 78, ("no profile sandbx", "sandbox")),
     (("catalog", "--from", "sandbox", "--to", "prod"), 78, ("no profile prod",)),
     (("catalog", *SIDES, "--ignore", "Nam"), 64, ("Nam is not a field of catalog", "Name")),
-    (("catalog", *SIDES, "--recreated"), 64, ("give --stage",)),
+    (("catalog", *SIDES, "--recreated"), 64, ("only with --stage",)),
     (("catalog-assignment", *SIDES, "--filter", "Active=true"), 64, ("cannot filter",)),
     (("catalog", *SIDES, "--gone", "there.txt"), 64, ("there.txt exists already",)),
 ], ids=lambda value: "" if isinstance(value, tuple) else str(value))  # fmt: skip

@@ -241,6 +241,16 @@ def test_a_ci_shows_the_differences(
     assert re.search(r"`catalog/C`.*`theirs` instead of `ours`", summary)
 
 
+def test_a_difference_does_not_hide_what_was_not_read(ocsync: Run, shop: Shop) -> None:
+    shop.seed(catalog=[CATALOG], product=[{"ID": "P", "Name": "p"}])
+    send(ocsync, "set catalog/C Description=ours", "set product/P Description=ours")
+    shop.call("PATCH", "/catalogs/C", {"Description": "theirs"})
+    refused = {"method": "GET", "path": "products/P", "status": 403, "code": "InsufficientRole"}
+    shop.faults({**refused, "times": 9})
+    assert ocsync("verify", "--since", "1d").code == 75
+    assert drift(ocsync).code == 5
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_with_no_others_there_is_no_drift(ocsync: Run, shop: Shop, seed: int) -> None:

@@ -85,7 +85,7 @@ def test_no_way_to_the_server(ocsync: Run, shop: Shop, monkeypatch: pytest.Monke
     ocsync("pause", "inventory", "--for", "2h")
     run_out()
     shop.faults({"action": "reset", "times": 1000})
-    monkeypatch.setattr(Limits.__new__, "__defaults__", (16, 0.0, 0.2, 45.0))
+    monkeypatch.setattr(Limits.__new__, "__defaults__", (16, 0.0, 0.2, 45.0, 10.0))
     result = ocsync("expire")
     assert (result.code, result.out) == (75, "")
 

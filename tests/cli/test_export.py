@@ -383,3 +383,18 @@ def test_a_place_that_does_not_exist_is_no_empty_export(ocsync: Run, shop: Shop)
         assert f"{place} does not exist" in result.err
         assert not Path("x.csv").exists()
     assert ocsync("export", "category", "--catalog", "EMPTY", "x.csv").code == 0
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_without_expected_values_nulls_are_left_out(ocsync: Run, shop: Shop, form: str) -> None:
+    """A null sent for a flag is refused, and an empty cell is none."""
+    shop.seed(product=[{"ID": "P", "Name": "p", "xp": {"a": None, "b": 1}}])
+    assert ocsync("export", "product", f"p.{form}", "--no-expect").code == 0
+    assert ocsync("stage", "import", f"p.{form}").code == 0
+    result = ocsync("resume", "--verify")
+    assert result.code == 0, result
+    shop.call("PATCH", "/products/P", {"Name": "q"})
+    ocsync("export", "product", "now.jsonl", "--no-expect")
+    assert ocsync("stage", "import", "now.jsonl", "--against", f"p.{form}").code == 0
+    [entry] = [json.loads(line) for line in ocsync("stage", "export", "-").out.splitlines()]
+    assert (entry["fields"], entry["expect"]) == ({"Name": "q"}, {"Name": "p"})

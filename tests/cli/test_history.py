@@ -12,8 +12,10 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 
+from ocsync.engine import history
 from ocsync.models import Finding, Sign
 from ocsync.store import RunInfo, Runs
+from ocsync.store import runs as store_runs
 from tests.builders import Shop
 from tests.conftest import Run
 from tests.crash_points import CrashPoint, crash, crash_resume
@@ -120,6 +122,22 @@ def test_every_step_is_shown_when_asked_for(three: Run) -> None:
     ]  # fmt: skip
     newest_done = three("history", "--steps", "--type", "resume", "--state", "done")
     assert f"run {done}" in newest_done.out
+
+
+def test_a_long_run_is_shown_as_a_short_one_is(three: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    forms = (
+        ["--steps", "--json"],
+        ["--steps", "--limit", "1"],
+        *(["--report", form, "-"] for form in ("csv", "junit", "html")),
+        ["--report", "markdown", "-", "--no-values"],
+        ["--report", "csv", "-", "--no-values"],
+    )
+    shown = {name: [three("history", name, *form).out for form in forms] for name in names(three)}
+    monkeypatch.setattr(store_runs, "LONG_PLAN", 0)
+    monkeypatch.setattr(history, "_PART_SIZE", 2)
+    for name, texts in shown.items():
+        for form, text in zip(forms, texts, strict=True):
+            assert three("history", name, *form).out == text
 
 
 def test_a_run_says_how_long_targets_were_paused(three: Run, shop: Shop) -> None:

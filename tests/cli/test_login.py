@@ -157,3 +157,22 @@ def test_login_on_a_terminal(shop: Shop, tmp_path: Path, monkeypatch: pytest.Mon
     child.close()
     assert child.exitstatus == 0
     assert json.loads((tmp_path / "kept.json").read_text()) == {f"{shop.url} emulator": "emulator"}
+
+
+def test_the_current_profile_changes_only_with_a_sign_in(
+    ocsync: Run, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = ("--api-url", shop.url, "--client-id", "emulator", "--secret-env")
+    failed = ocsync("login", "other", *where, "NO_SECRET")
+    assert failed.code == 78
+    assert ocsync("login", "third", *where, SECRET, "--marketplace", "not-this").code == 6
+    assert "*  test" in ocsync("profile", "list").out
+    monkeypatch.setenv("NO_SECRET", "emulator")
+    done = ocsync("login", "other")
+    assert (done.code, "profile other is now the current one" in done.err) == (0, True), done
+    assert "*  other" in ocsync("profile", "list").out
+
+
+def test_options_for_a_profile_that_exists_are_refused(ocsync: Run) -> None:
+    for option in (("--marketplace", "x"), ("--production",), ("--allow-http", "h")):
+        assert ocsync("login", "test", *option).code == 64

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from ocsync.cli.leading_options import GROUPS
+from ocsync.cli.outline import read_outline
 from ocsync.client import Limits
 from tests.builders import Shop
 from tests.conftest import Run
@@ -76,3 +78,20 @@ def test_a_report_may_go_through_a_link_of_the_users(ocsync: Run, shop: Shop) ->
     assert ocsync("plan", "--out", "plan.json").code == 0
     assert {p.name for p in Path("real").iterdir()} == {"out.jsonl", "plan.json"}
     assert ocsync("resume", "--plan", "plan.json").code == 0
+
+
+@pytest.mark.parametrize("words", [
+    ("stage", "--json", "list"), ("--json", "stage", "list"), ("stage", "--profile", "test", "list", "--json"),
+    ("--json", "stage", "--profile=test", "-q", "list"), ("profile", "--json", "list"),
+    ("history", "--json", "show"),
+], ids=" ".join)  # fmt: skip
+def test_common_options_may_come_before_each_word_of_a_command(
+    ocsync: Run, words: tuple[str, ...]
+) -> None:
+    result = ocsync(*words)
+    assert (result.code, "command" in result.data) == (0, True), result
+
+
+def test_the_groups_are_those_of_the_outline() -> None:
+    names = [name.split() for name in read_outline()["commands"] if " " in name]
+    assert {group for group, _ in names} == GROUPS

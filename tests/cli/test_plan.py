@@ -89,7 +89,7 @@ def test_a_short_plan_lists_its_edits_and_a_long_one_counts_them(ocsync: Run, sh
     assert "R1  QuantityAvailable=7\n" in ocsync("plan", "--list").out
     compared = ocsync("plan", "--diff").out
     assert "~ inventory/P1/R1  QuantityAvailable 5 -> 7\n" in compared
-    assert "= 20 changes; 1 ref needs no change" in compared
+    assert "  20 changes; 1 ref needs no change" in compared
     assert "(--list)" not in compared
     listed = ocsync("plan", "--list", "--diff", "--json").data
     assert [step["number"] for step in listed["planned_steps"]] == [*range(1, 22)]
@@ -162,3 +162,18 @@ def test_what_cannot_be_read_is_no_plain_change(ocsync: Run, shop: Shop) -> None
         assert "+ catalog/C" not in shown
     [row] = ocsync("plan", "--diff", "--json").data["changes"]
     assert "cannot be read" in row["conflict"]
+
+
+def test_what_would_refer_to_nothing_is_named(ocsync: Run, shop: Shop) -> None:
+    shop.stock(records=0, products=1)
+    shop.seed(catalog=[{"ID": "C", "Name": "c"}])
+    for words in ("assign catalog-product/NONE/P0", "put inventory/NONE/R AddressID=wh-1",
+                  "put category/C/K Name=k ParentID=NONE", "put category/C/L Name=l ParentID=K",
+                  "assign catalog-product/C/P0", "put catalog/D Name=d", "assign catalog-product/D/P0"):  # fmt: skip
+        assert ocsync("stage", *words.split()).code == 0
+    shown = ocsync("plan", "--diff").out
+    for ref, needed in (("catalog-product/NONE/P0", "catalog/NONE"), ("inventory/NONE/R", "product/NONE"),
+                        ("category/C/K", "category/C/NONE")):  # fmt: skip
+        assert f"! {ref}  it refers to {needed}, which does not exist" in shown
+    for ref in ("category/C/L", "catalog-product/C/P0", "catalog/D", "catalog-product/D/P0"):
+        assert f"+ {ref}" in shown

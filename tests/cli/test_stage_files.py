@@ -290,6 +290,8 @@ def test_absolute_values_that_are_staged_twice_are_noted(ocsync: Run) -> None:
     assert (first.code, again.code) == (0, 0)
     assert "staged already" not in first.err
     assert "2 are still staged; the same values are staged again" in again.err
+    third = ocsync("stage", "import", "stock.csv", "--kind", "inventory")
+    assert "of its 2 entries, 2 are still staged" in third.err
     Path("stock.csv").write_text(STOCK + "P,R,40,wh,1\nP,S,5,wh,1\n")
     other = ocsync("stage", "import", "stock.csv", "--kind", "inventory")
     assert (other.code, "staged already" in other.err) == (0, False)

@@ -9,18 +9,19 @@ import re
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocsync.client import webhook
-from ocsync.errors import ConfigError
+from ocsync.client import Limits, webhook
+from ocsync.errors import ConfigError, Interrupted
 from tests.builders import Shop
 from tests.conftest import Run
 from tests.json_schemas import checker
@@ -332,3 +333,66 @@ def test_metrics_that_cannot_be_written_are_a_warning(stock: Run) -> None:
     result = stock("status", "--offline", "--metrics", "nowhere/m.prom")
     assert result.code == 0
     assert "the metrics were not written: nowhere/m.prom: No such file" in result.err
+
+
+def test_metrics_go_to_a_file_alone(stock: Run) -> None:
+    stock("stage", "set", REF, "QuantityAvailable=4711")
+    result = stock("resume", "--metrics", "-")
+    assert (result.code, "--metrics writes a file" in result.err) == (64, True), result
+    assert not Path("-").exists()
+    assert stock("stage", "list", "--json").data["staged_entries"], "nothing was sent"
+
+
+def while_watching(monkeypatch: pytest.MonkeyPatch, *acts: Callable[[], object]) -> None:
+    """Do one of *acts* in place of each wait of `status --watch`, and interrupt the last one."""
+    rest = iter(acts)
+
+    async def nap(stop: object, seconds: float) -> None:
+        if seconds == 5:  # the retries of a request sleep too, for less
+            wait()
+
+    def wait(seconds: float = 0.0) -> None:
+        act = next(rest, None)
+        if act is None:
+            raise Interrupted("interrupted")
+        act()
+
+    monkeypatch.setattr("ocsync.cli.context._nap", nap)
+    monkeypatch.setattr("ocsync.cli.status_watch.time", SimpleNamespace(sleep=wait))
+
+
+def test_status_is_shown_again_when_it_changes(
+    ocsync: Run, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = "/integrations/entitysync/products/inventoryrecords"
+
+    def pause() -> None:
+        shop.call("PATCH", path, {"Paused": True})
+
+    while_watching(monkeypatch, lambda: None, pause, lambda: None)
+    events = ocsync("status", "--watch", "--json").events
+    paused = [sum(target["paused"] for target in event["targets"]) for event in events]
+    assert paused == [0, 1]
+    while_watching(monkeypatch, lambda: None, lambda: None)
+    result = ocsync("status", "--watch", "--offline", "--interval", "1m")
+    assert (result.code, result.out.count("staged  "), result.err) == (0, 1, ""), result
+
+
+def test_a_server_that_is_away_is_watched_on(
+    ocsync: Run, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Limits.__new__, "__defaults__", (16, 0.0, 0.0, 45.0, 10.0))
+    away = {"action": "reset", "times": 1000}
+    acts = (lambda: shop.faults(away), lambda: None, lambda: shop.faults(), lambda: None)
+    while_watching(monkeypatch, *acts)
+    result = ocsync("status", "--watch")
+    assert (result.code, result.out.count("10 targets running")) == (0, 2), result
+    assert result.err.count("; trying again") == 1, result
+
+
+@pytest.mark.parametrize("words", [
+    ("--interval", "5s"), ("--watch", "--exit-code"), ("--watch", "--notify"),
+    ("--watch", "--interval", "0s"), ("--watch", "--interval", "5"),
+])  # fmt: skip
+def test_what_watching_excludes(ocsync: Run, words: tuple[str, ...]) -> None:
+    assert ocsync("status", *words).code == 64

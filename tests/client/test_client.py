@@ -55,6 +55,7 @@ def talk(
     client: str = "emulator",
     max_wait: float = 60.0,
     timeout: float = 5.0,
+    connect: float = 5.0,
     concurrency: int = 16,
     heard: list[Event] | None = None,
 ) -> T:
@@ -64,7 +65,7 @@ def talk(
         await asyncio.sleep(min(seconds, 0.01))
 
     async def go() -> T:
-        limits = Limits(concurrency, max_wait=max_wait, timeout=timeout)
+        limits = Limits(concurrency, max_wait=max_wait, timeout=timeout, connect=connect)
         emit = heard.append if heard is not None else (lambda event: None)
         connection = Connection(url, url, client, lambda: secret)
         async with open_client(connection, limits=limits, emit=emit, sleep=nap) as api:

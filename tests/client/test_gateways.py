@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import os
+import socket
 import zlib
+from contextlib import ExitStack, closing, suppress
 from itertools import product
 from typing import Any
 
@@ -64,6 +67,41 @@ def test_a_sign_in_that_a_gateway_answers_is_tried_later(
     assert len(requests) == 1, "waiting does not help, so it does not wait"
 
 
+@pytest.mark.parametrize(
+    ("answer", "said", "attempts"),
+    [
+        (b"", "closed the connection without a response; gave up after 4 attempts", 4),
+        (reply("501 Not Implemented", PAGE), "a gateway responded with 501", 1),
+    ],
+)
+def test_a_port_of_something_else_is_told_soon(
+    run: Run, answer: bytes, said: str, attempts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ocsync.client.retry.backoff", lambda *_, **__: 0.01)
+    code, err, requests = at_sign_in(run, answer)
+    sign_ins = [request for request in requests if b"/oauth/token" in request]  # no handshakes
+    assert (code, said in err, len(sign_ins)) == (75, True, attempts), err
+    assert "check" in err
+    assert "the profile's API URL" in err
+
+
+def test_a_port_that_answers_no_connection_is_tried_once() -> None:
+    """It is not taken for a request that was sent, and may have taken effect."""
+    with closing(socket.socket()) as full, ExitStack() as waiting:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(3):
+            client = waiting.enter_context(closing(socket.socket()))
+            client.setblocking(False)
+            with suppress(BlockingIOError):
+                client.connect(full.getsockname())
+        url = f"http://127.0.0.1:{full.getsockname()[1]}"
+        with pytest.raises(TryLater) as error:
+            talk(url, lambda api: api.identity(), connect=0.1)
+    host = url.removeprefix("http://")
+    assert str(error.value) == f"cannot connect to {host} (timed out); gave up after 1 attempt"
+
+
 def test_the_secret_does_not_follow_a_redirect(run: Run) -> None:
     with serving(platform) as portal:
         away = reply("307 Temporary Redirect", b"", f"Location: {portal.url}/oauth/token")
@@ -71,6 +109,13 @@ def test_the_secret_does_not_follow_a_redirect(run: Run) -> None:
     assert (code, portal.requests) == (75, [])
     assert f"a gateway redirected the request to 127.0.0.1:{portal.port} (307)" in err
     assert "a proxy may have responded" in err
+
+
+def test_a_redirect_that_repeats_the_secret_hides_it(run: Run) -> None:
+    secret = os.environ[SECRET]
+    away = reply("307 Temporary Redirect", b"", f"Location: https://{secret}.example/x")
+    code, err, _ = at_sign_in(run, away)
+    assert (code, secret in err, "(hidden).example" in err) == (75, False, True), err
 
 
 def test_an_error_without_a_code_is_a_gateways() -> None:
@@ -232,3 +277,12 @@ def test_a_server_that_was_there_is_waited_for() -> None:
     with serving(answer) as server:
         talk(server.url, lambda api: api.get("/me"))
     assert len(server.requests) == 7
+
+
+def test_a_broken_answer_is_named_in_plain_words() -> None:
+    answer = reply("200 OK", b"{}", f"X-Big: {'x' * 9_000}")
+    with (
+        serving(only(b"/v1/", answer)) as server,
+        pytest.raises(TryLater, match="the response is not valid HTTP"),
+    ):
+        talk(server.url, lambda api: api.get("/me"), max_wait=0.0)

@@ -102,7 +102,7 @@ def test_several_at_once_and_again_changes_nothing(apply: Apply, shop: Shop, ocs
     rotated = apply(FILE, "--yes", "--secrets", "--run-commands", "--json")
     assert sent(shop)[requests:] == [("PATCH", "stock"), ("PATCH", "emulator-log")]
     assert rotated.data["deliveries"][0]["edits"] == [
-        {"sign": "~", "path": "Kafka.SaslPassword", "before": None, "after": None,
+        {"edit": "change", "path": "Kafka.SaslPassword", "before": None, "after": None,
          "secret_from": "environment variable PASSWORD"},
     ]  # fmt: skip
     shown = ocsync("delivery", "show", "stock").out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -20,11 +21,26 @@ import pytest
 from ocsync.delivery import http_listener
 from ocsync.delivery.decoding import decode_messages
 from ocsync.delivery.http_listener import MAX_BODY_BYTES, GroupCommit
+from ocsync.delivery.messages import sign
+from ocsync.delivery.received import MessageEvents
 from ocsync.models import Delivery
+from ocsync.render.json_data import json_data
+from ocsync.render.listen import message_line
+from ocsync.schema import TARGETS
 from ocsync.store.delivery_log import DeliveryLog
 from tests.builders import HTTP
 from tests.conftest import Run
-from tests.delivery.listeners import LOG, SECRET, envelope, lines, listening, wait_for_lines
+from tests.delivery.listeners import (
+    LOG,
+    SECRET,
+    envelope,
+    lines,
+    listening,
+    wait_for,
+    wait_for_lines,
+)
+from tests.json_schemas import checker
+from tests.processes import Started
 
 SIGNED = ("http", "--port", "0", "--secret-env", "LISTENER")
 
@@ -60,6 +76,9 @@ def test_what_is_taken_and_what_is_refused(ocsync: Run) -> None:
         assert (again.code, str(listener.process.pid) in again.err) == (7, True)
         assert "ocsync listen http" in again.err
         assert len(lines()) == 1
+        wait_for(lambda: listener.process.said()[0].count("\n") == 2)
+        event = json.loads(listener.process.said()[0].splitlines()[1])
+        assert (event["type"], event["duplicate"]) == ("message_received", False)
         said = listener.end(signal.SIGTERM)
     assert "1 message received, 7 refused" in said
     assert "put a tunnel or a TLS proxy" in said
@@ -300,3 +319,41 @@ def test_numbers_of_any_size_are_kept(tmp_path: Path, number: str, kept: object)
     for body in bodies:
         log.append(decode_messages(body.encode(), {}, "t"))
     assert [message.payload["xp"]["n"] for message in DeliveryLog(log.path).read()] == [[kept]] * 3
+
+
+def test_a_message_has_a_line_and_an_event() -> None:
+    inventory = TARGETS["inventory"].updated_namespace
+    one = envelope({"ProductID": "P1", "ID": "R1", "QuantityAvailable": 5}, inventory)
+    full = inventory.replace(".updated", ".full.updated")
+    several = envelope({"ProductID": "P1", "InventoryRecords": [{"ID": "R1"}, {"ID": "R2"}]}, full)
+    now = datetime.now(UTC)
+    bodies = (one, one, several, envelope({"ID": "x"}, "other"))
+    events = MessageEvents(()).of(
+        m for b in bodies for m in decode_messages(b, {}, now.isoformat())
+    )
+    check, shown_lines = checker("event-message-received"), []
+    for event in events:
+        assert not check(json_data(event), "")
+        shown_lines.append(re.sub("  +", "  ", message_line(event, now)).partition("  ")[2])
+    assert shown_lines == [
+        "inventory  inventory/P1/R1  new",
+        "inventory  inventory/P1/R1  duplicate",
+        "inventory  P1 (2 entities)  new",
+        "other  x  new",
+    ]
+
+
+@pytest.mark.slow
+def test_each_message_is_shown_as_it_comes(ocsync: Run) -> None:
+    body = envelope({"ID": "x"})
+    with Started("listen", *SIGNED) as process:
+        wait_for(lambda: "Ctrl-C" in process.said()[0])
+        url = re.findall(r"http://\S+", process.said()[0])[0]
+        for _ in range(2):
+            HTTP.post(url, content=body, headers={"X-oc-hash": sign(SECRET, body)})
+        wait_for(lambda: "duplicate" in process.said()[0])
+        first, second = process.said()[0].splitlines()[-2:]
+        process.signal(signal.SIGINT)
+        process.wait(10)
+    assert re.fullmatch(r"\+ [\d:]{8}  x +x +new", first), first
+    assert re.fullmatch(r"= [\d:]{8}  x +x +duplicate", second), second

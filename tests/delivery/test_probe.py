@@ -151,6 +151,10 @@ def test_bulk_jobs_are_looked_at(ocsync: Run, shop: Shop) -> None:
     shop.switch(bulk="absent")
     shown = ocsync("probe", "bulk-body", "--yes")
     assert ("absent" in shown.out, shown.code) == (True, 0), shown
+    refused = {"method": "POST", "path": "bulk/", "status": 403, "code": "InsufficientRole"}
+    shop.faults({**refused, "times": 9})
+    shown = ocsync("probe", "bulk-body", "--yes")
+    assert ("no answer" in shown.out, shown.code) == (True, 3), "a role is missing, not the jobs"
 
 
 @pytest.mark.slow
@@ -193,7 +197,7 @@ def test_a_description_that_differs_is_told(ocsync: Run, shop: Shop) -> None:
     schedules = shop.emulator._root.literals["priceschedules"]
     del schedules.verbs["POST"], schedules.parameter.verbs["PATCH"]  # type: ignore[union-attr]
     row, told = said()
-    gone = "price-schedule: PATCH /priceschedules/{PriceScheduleID} is not in it"
+    gone = "price-schedule: PATCH /priceschedules/{PriceScheduleID} is missing"
     assert (row["value"], row["details"]) == ("differs", [gone])
     assert gone in told
     assert "1 difference" in told

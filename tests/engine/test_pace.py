@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocsync.engine.pace import Pace, derive_samples, pace_of
-from ocsync.models import Intent, Outcome, State
+from ocsync.client import Connection, Limits, open_client
+from ocsync.engine.pace import Pace, begin_as_proven, derive_samples, pace_of
+from ocsync.engine.session import Session
+from ocsync.events import Broadcast
+from ocsync.models import Intent, Outcome, PaceSample, State
 from ocsync.store import Run as RunFolder
-from ocsync.store import Runs
+from ocsync.store import RunInfo, Runs
 from tests.builders import Shop, csv_of
 from tests.conftest import Run
 from tests.crash_points import CrashPoint, crash_resume
-from tests.in_process import resume
+from tests.in_process import profile_dir, resume
 
 RUNS = Path(".ocsync/profiles/test/runs")
 
@@ -56,8 +60,44 @@ def test_a_wait_is_recorded_with_its_reason(ocsync: Run, shop: Shop) -> None:
     shop.faults({"status": 429, "retry_after": 1, "method": "PATCH", "times": 1})
     resume(shop)
     waits = [(sample.wait, sample.reason) for sample in newest().pace() if sample.wait]
-    assert [reason for _, reason in waits] == ["the server responded with 429"]
+    assert [reason for _, reason in waits] == ["throttled by OrderCloud"]
     assert waits[0][0] == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("last", "ended", "window"),
+    [
+        ((40, 48, 0), timedelta(days=13), 20),
+        ((48, 24, 0), timedelta(days=13), 12),
+        ((400, 400, 0), timedelta(days=13), 64),
+        ((2, 4, 0), timedelta(days=13), 4),
+        ((40, 48, 1), timedelta(days=13), 4),
+        ((40, 48, 0), timedelta(days=15), 4),
+        (None, timedelta(days=13), 4),
+    ],
+)
+def test_a_run_begins_with_half_of_what_the_last_one_had_in_flight(
+    ocsync: Run, last: tuple[int, int, int] | None, ended: timedelta, window: int
+) -> None:
+    async def begin() -> int:
+        profile = profile_dir()
+        at = (datetime.now(UTC) - ended).isoformat()
+        with profile.runs.create(RunInfo(id="r", started=at, ended=at), []) as run:
+            if last:
+                most, allowed, throttled = last
+                log = run.open_pace_log()
+                log.append(
+                    PaceSample(
+                        at=at, seconds=1.0, in_flight=most, window=allowed, throttled=throttled
+                    )
+                )
+                log.close()
+        connection = Connection("http://127.0.0.1:1", "http://127.0.0.1:1", "c", lambda: "s")
+        async with open_client(connection, limits=Limits(64)) as api:
+            begin_as_proven(Session(api, profile, Broadcast(), lambda question: False))
+            return api.window
+
+    assert asyncio.run(begin()) == window
 
 
 def test_deletes_and_resyncs_have_a_pace_too(ocsync: Run, shop: Shop) -> None:

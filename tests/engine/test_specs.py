@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -110,3 +112,20 @@ def test_a_spec_is_deleted_along_with_its_default_option(
     result = ocsync("delete", *refs, "--yes")
     assert result.code == 0, result
     assert [one["path"] for one in shop.writes()] == ["/v1/specs/S/options/O", "/v1/specs/S"]
+
+
+def test_a_spec_with_its_default_option_put_again_is_unchanged(ocsync: Run, shop: Shop) -> None:
+    """The put alone would empty the default, which the edit after it sets."""
+    edits = [
+        {"ref": "spec/S", "op": "put", "fields": {"Name": "s"}},
+        {"ref": "spec-option/S/O", "op": "put", "fields": {"Value": "o"}},
+        {"ref": "spec/S", "op": "set", "fields": {"DefaultOptionID": "O"}},
+    ]
+    Path("spec.jsonl").write_text("".join(json.dumps(one) + "\n" for one in edits))
+    for _ in range(2):
+        assert ocsync("stage", "import", "spec.jsonl").code == 0
+        result = ocsync("resume", "--verify")
+        assert (result.code, len(shop.writes())) == (0, 3), result
+    shop.call("PATCH", "/specs/S", {"Name": "theirs"})
+    assert ocsync("stage", "import", "spec.jsonl").code == 0
+    assert ocsync("resume").code == 6

@@ -202,7 +202,7 @@ def test_a_put_that_only_takes_away_is_not_done_before_it_took_effect(
         ocsync("stage", "put", "catalog/C", "Name=c", "--replace")
         result = ocsync("resume", "--verify")
     assert tried
-    assert result.code == 5, result
+    assert result.code == 3, result
     assert shop.get("/catalogs/C")["Description"] == "long"
 
 
@@ -318,3 +318,59 @@ def test_stock_is_written_where_an_earlier_edit_ends_its_sum(
     assert result.code == code, result
     assert ("is the sum over its variants" in result.out) is bool(code)
     assert shop.get("/products/P")["Inventory"]["QuantityAvailable"] == (0 if code else 3)
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+@pytest.mark.parametrize("answer", [
+    Answer(200, b'{"ID":"OTHER","QuantityAvailable":45}'),
+    Answer(200, b""),
+    Answer(202, b"{}"),
+    Answer(200, b"[]"),
+], ids=["of another", "empty", "accepted", "a list"])  # fmt: skip
+def test_a_write_that_a_gateway_swallowed_is_not_done(
+    ocsync: Run, shop: Shop, answer: Answer, method: str
+) -> None:
+    shop.stock(records=1, quantity=40)
+    with between(ocsync, shop, once(method, lambda _: answer)):
+        if method == "DELETE":
+            result = ocsync("delete", REF, "--yes")
+            assert (result.code, stock(shop)) == (3, 40), result
+            return
+        ocsync("stage", "adjust", REF, f"{PATH}+=5")
+        result = ocsync("resume")
+        assert (result.code, stock(shop)) == (0, 45), "a read shows that it may be sent again"
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_an_answer_that_is_not_the_config_proves_no_pause(
+    ocsync: Run, shop: Shop, paused: bool
+) -> None:
+    swallowed: list[Request] = []
+    body = json.dumps({"Paused": paused}).encode()
+
+    def hook(request: Request) -> Answer:
+        if request.method == "PATCH" and request.body == body.replace(b" ", b""):
+            swallowed.append(request)
+            return Answer(200, body)
+        return request.forward()
+
+    with between(ocsync, shop, hook), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ocsync.engine.pause.pausing.CONFIRM_SECONDS", 0.1)
+        codes = [ocsync(command, "inventory").code for command in ("pause", "unpause")]
+    assert (codes[0 if paused else 1], len(swallowed)) == (75, 1)
+    assert bool(shop.paused()) is not paused
+
+
+@pytest.mark.parametrize("command", ["resume", "unpause inventory catalogs"])
+def test_an_error_that_cuts_off_an_unpause_names_what_stays_paused(
+    ocsync: Run, shop: Shop, command: str
+) -> None:
+    shop.stock(records=1, quantity=40)
+    ocsync("pause", "inventory", "catalogs")
+    ocsync("stage", "set", REF, f"{PATH}=41")
+    shop.faults({"status": 503, "retry_after": 900, "method": "PATCH",
+                 "path": "/entitysync/catalogs", "times": 9})  # fmt: skip
+    result = ocsync(*command.split())
+    catalogs = "/integrations/entitysync/catalogs"
+    assert (result.code, shop.paused(), shop.paused(catalogs)) == (75, False, True), result
+    assert "! catalogs stays paused" in result.err, result

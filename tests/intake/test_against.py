@@ -70,6 +70,9 @@ def test_an_emptied_cell_is_counted_where_the_file_has_the_column(ocsync: Run, s
     write(HEAD + "P,a,5,wh\nP,b,5,wh\n", HEAD + "P,a,5,wh\nP,b,5,\n")
     done = ocsync("stage", "import", "new.csv", "--against", "last.csv")
     assert "1 cell is empty where last.csv has a value" in done.err
+    write(HEAD + "P,a,5,wh\nP,b,5,wh\n", HEAD + "P,a,5,\nP,b,6,\n")
+    done = ocsync("stage", "import", "new.csv", "--against", "last.csv")
+    assert "2 cells are empty where last.csv has a value" in done.err
     Path("short.csv").write_text("ProductID,InventoryRecordID,QuantityAvailable\nP,a,5\nP,b,6\n")
     done = ocsync("stage", "import", "short.csv", "--against", "last.csv")
     assert (done.code, "empty where" in done.err) == (0, False)

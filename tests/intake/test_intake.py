@@ -144,6 +144,7 @@ CSV = b"ref,QuantityAvailable,AddressID,expect.QuantityAvailable\ninventory/P/R,
     CSV,
     CSV.replace(b",", b";"),
     CSV.replace(b",", b"\t"),
+    CSV.replace(b",", b"|"),
     CSV.replace(b"\n", b"\r\n"),
     b"\xef\xbb\xbf" + CSV,
     CSV.decode().encode("utf-16"),
@@ -152,7 +153,7 @@ CSV = b"ref,QuantityAvailable,AddressID,expect.QuantityAvailable\ninventory/P/R,
     CSV.replace(b"ref", b"Ref"),
     CSV.rstrip(b"\n"),
     CSV.replace(b"40", b'"40"'),
-], ids=["comma", "semicolon", "tab", "crlf", "bom", "utf-16", "blank lines", "old mac", "any case", "no end", "quoted"])  # fmt: skip
+], ids=["comma", "semicolon", "tab", "bar", "crlf", "bom", "utf-16", "blank lines", "old mac", "any case", "no end", "quoted"])  # fmt: skip
 def test_the_dialects_of_csv(data: bytes) -> None:
     [found] = read(data)
     assert (found.ref, found.op) == (REF, Op.SET)
@@ -535,3 +536,20 @@ def test_numbers_with_a_comma_lead_to_the_option() -> None:
 def test_flags_in_the_language_of_a_spreadsheet(yes: str, no: str) -> None:
     [one] = read(f"ref;Active;Returnable\nproduct/P;{yes};{no}\n".encode())
     assert one.fields == {"Active": True, "Returnable": False}
+
+
+@pytest.mark.parametrize(("breaks", "fault"), [
+    ('[{"Quantity":1,"Price":"1.5"}]', "item 1: Price is not a number"),
+    ('[{"Quantity":1,"Price":1},{"Quantity":1.5,"Price":1}]', "item 2: Quantity is not a whole number"),
+    ('[{"quantity":1,"Price":1}]', "item 1: quantity is written Quantity"),
+    ('[{"Quantity":1}]', "item 1: Price is required"),
+    ('[{"Quantity":-1,"Price":1}]', "item 1: Quantity is less than 0"),
+    ("[5]", "item 1: is not an object"),
+    ('[{"Quantity":1,"Price":1,"SalePrice":null,"New":"x"}]', ""),
+])  # fmt: skip
+def test_the_objects_in_a_list_have_the_types_of_their_fields(breaks: str, fault: str) -> None:
+    line = f'{{"ref":"price-schedule/P","fields":{{"PriceBreaks":{breaks}}}}}'.encode()
+    if fault:
+        assert fault in refused(line, "p.jsonl").problems[0].why
+    else:
+        assert len(read(line, "p.jsonl")) == 1

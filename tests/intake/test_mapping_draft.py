@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -134,7 +135,7 @@ def test_sheets_and_files_that_are_no_tables() -> None:
     assert {c.field for c in found.columns} == {"ProductID", "Name", "Active"}
     for data, name, told in (
         (b'{"Items": []}', "x.json", "is JSON"), (b"only\none\n", "x.csv", "not a table"),
-        (b"a,b\n1,2\n", "x.csv", "tell no kind"), (b"", "x.csv", "not a table"),
+        (b"a,b\n1,2\n", "x.csv", "no kind matches"), (b"", "x.csv", "not a table"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=told):
             draft(data, name)
@@ -175,3 +176,24 @@ def test_a_mapping_is_written_to_a_file_or_the_workspace(ocsync: Run, shop: Shop
     assert ocsync("stage", "import", "list.csv", "--map", "daily", "--json").data["entries"] == 1
     assert ocsync("stage", "map", "inventory", "nowhere.csv").code == 66
     assert ocsync("stage", "map", "inventry", "list.csv").code == 64
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="links are those of POSIX")
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_mapping_in_the_workspace_is_no_link(ocsync: Run, *, exists: bool) -> None:
+    """A workspace may come with a folder of somebody else's."""
+    Path("list.csv").write_text("SKU;Warehouse;Qty\nlamp;hh;7\n")
+    victim = Path("victim")
+    if exists:
+        victim.write_text("kind = 'inventory'")
+    folder = Path(".ocsync/mappings")
+    folder.mkdir()
+    (folder / "stock.toml").symlink_to(victim.absolute())
+    for words in (("map", "inventory", "list.csv", "stock", "--force"),
+                  ("import", "list.csv", "--map", "stock")):  # fmt: skip
+        result = ocsync("stage", *words)
+        assert (result.code, "is a symbolic link" in result.err) == (78, True), result
+    assert victim.exists() is exists
+    Path("own.toml").symlink_to(victim)
+    ocsync("stage", "map", "inventory", "list.csv", "own.toml", "--force")
+    assert "InventoryRecordID" in victim.read_text(), "a user's own link is followed"

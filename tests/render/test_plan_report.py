@@ -119,6 +119,8 @@ def test_a_report_lists_the_first_changes(rows: int) -> None:
     assert "plan `ffff" in report
     page = html(facts(rows=rows))
     assert len(list(parsed(page).iter("b"))) == min(rows, ROW_LIMIT)
+    signs = [one.get("class") for one in parsed(page).iter("li") if one.find("b") is not None]
+    assert signs[:3] == ["change", "change", "bad"]
     assert "resume also unpauses buyers" in report
     assert "Resume also unpauses buyers." in page
 

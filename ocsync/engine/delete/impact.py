@@ -234,7 +234,7 @@ def _refuse_running(session: Session, refs: Sequence[Ref]) -> None:
         written = {entry.ref for entry in run.entries() if depends_on_any(entry.ref, deleted_keys)}
     if written:
         raise Conflict(
-            f"unfinished run {run.id} still has to write {min(written)}",
+            f"unfinished run {run.id} edits {min(written)}",
             hint="ocsync resume, then the same ocsync delete",
         )
 

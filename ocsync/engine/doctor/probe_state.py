@@ -30,7 +30,7 @@ def probe_answers(setup: Setup) -> Iterator[CheckResult]:
     if described and described.details:
         yield warning(
             f"OrderCloud's {described.evidence}",
-            "ocsync keeps to its tables, and may refuse or leave out what is new",
+            "ocsync follows its own tables, so it may refuse or omit new fields",
             "ocsync probe --show",
         )._replace(details=described.details)
     missing = [name for name, q in QUESTIONS.items() if name not in answers and not q.paced]

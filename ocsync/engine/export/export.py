@@ -112,6 +112,7 @@ def notify_of_gaps(session: Session, exported: Sequence[ExportedKind]) -> None:
 def entries_of(rows: Iterator[Row], fields: Sequence[str], *, expect: bool) -> Iterator[Entry]:
     """Yield the rows as entries that set every writable field to its value, and expect it.
 
+    Without expected values nulls are left out, as an empty cell leaves its field unchanged, too.
     *fields*, where given, are the only ones.
     """
     wanted = frozenset(fields)
@@ -120,7 +121,7 @@ def entries_of(rows: Iterator[Row], fields: Sequence[str], *, expect: bool) -> I
         values = {
             path: value
             for path, value in present_values(kind, document).items()
-            if not wanted or path in wanted
+            if (not wanted or path in wanted) and (expect or value is not None)
         }
         op = Op.ASSIGN if kind.assignment else Op.SET
         yield Entry(op=op, ref=ref, fields=values, expect=values if expect else {})

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import NamedTuple
 
@@ -362,6 +362,18 @@ def _had_no_effect(error: OcsyncError) -> bool:
     return refused and not isinstance(error, LostAnswer)
 
 
+@contextmanager
+def named_when_cut_off(session: Session) -> Iterator[None]:
+    """Warn of the targets that stay paused when an error of the server ends the block."""
+    try:
+        yield
+    except (TryLater, SignInError, ApiError):
+        if names := list(session.folder.claims()):
+            stays = "stays" if len(names) == 1 else "stay"
+            session.notify(NoticeLevel.WARNING, f"{', '.join(names)} {stays} paused")
+        raise
+
+
 def restore_pause(session: Session, seen: TargetStatus) -> None:
     """Write down what was remembered of a target before."""
     if seen.pause:
@@ -455,7 +467,8 @@ async def unpause(
             await _confirm(session, one.target, paused=False)
         session.emit(PauseChanged(one.target.name, paused=False))
     if result.failed:
-        raise result.failed[0][1]
+        with named_when_cut_off(session):
+            raise result.failed[0][1]
     if left:
         whys = {why: [n for n, w in left.items() if w == why] for why in left.values()}
         raise PausedByOther(

@@ -162,7 +162,7 @@ def _requests_gone(api: _Api) -> Iterator[str]:
         for request in requests:
             operation = api.operation(request.verb, request.path)
             if operation is None:
-                yield f"{name}: {_words(request)} is not in it"
+                yield f"{name}: {_words(request)} is missing"
             else:
                 yield from _role_differences(name, request, operation)
 
@@ -187,7 +187,7 @@ def _paths_new(api: _Api) -> Iterator[str]:
     roots = {*map(_folded, own), *_NEIGHBOURS}
     for path in sorted(api.paths.keys() - known):
         if _is_below(path, roots) and not _is_below(path, NOT_USED):
-            yield f"{path} is in no table"
+            yield f"{path} is unknown to ocsync"
 
 
 def _is_below(path: str, roots: Iterable[str]) -> bool:
@@ -207,11 +207,11 @@ def _field_differences(api: _Api, kind: Kind) -> Iterator[str]:
         return
     own_ids = {"ID", *kind.ids}
     for name in sorted(theirs.keys() - kind.fields.keys() - own_ids):
-        yield f"{kind.name}: the field {name} is in no table"
+        yield f"{kind.name}: the field {name} is unknown to ocsync"
     needed = {str(name) for name in _list(schema.get("required"))}
     for name, field in kind.fields.items():
         if name not in theirs:
-            yield f"{kind.name}: the field {name} is not in it"
+            yield f"{kind.name}: the field {name} is missing"
             continue
         required = name in needed and name not in _REQUIRED_IN_SOME_COUNTRIES
         for text in _facts(field, theirs[name], required=required):

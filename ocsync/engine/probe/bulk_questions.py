@@ -19,6 +19,8 @@ _PATH, _SCHEDULES, _PRODUCTS = "/bulk/priceschedules/upsert", "priceschedules", 
 _ENDED = ("Completed", "Failed", "Cancelled")
 _ABSENT = (403, 404, 405)
 """Statuses that say there are no bulk jobs; a beta may be closed to some."""
+_ROLE_CODES = ("InsufficientRole", "InsufficientRoles")
+"""Ends of the codes that say nothing of bulk jobs, as only a role is missing."""
 _MANY, _AT_ONCE = 50, 20
 """The items of a job that is looked at before it ends, and the jobs sent at the same time."""
 
@@ -64,7 +66,7 @@ async def _submit(it: Experiment, items: list[Item], form: str = "") -> str:
         try:
             reply = await it.session.api.write("POST", _PATH, _FORMS[name](items))
         except ApiError as error:
-            if error.status in _ABSENT:
+            if error.status in _ABSENT and not error.code.endswith(_ROLE_CODES):
                 raise _AbsentError(refusal_of(error)) from error
             if name != form and name != [*_FORMS][-1]:
                 continue

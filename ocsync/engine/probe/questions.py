@@ -34,7 +34,7 @@ QUESTIONS: Mapping[str, Question] = {
             "api-description",
             "The API's own description, compared with ocsync's tables",
             ("same", "differs"),
-            effect="doctor names the differences; ocsync keeps to its tables",
+            effect="doctor names the differences; ocsync follows its own tables",
         ),
         Question("duplicate-post", "POST of an ID that exists", ("409", "400", "other")),
         Question(

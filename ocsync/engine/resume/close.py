@@ -17,16 +17,16 @@ from ocsync.engine.pause.pausing import (
     config_changes,
     drop_pauses,
     in_window,
+    named_when_cut_off,
     read_configs,
     read_status,
     uncertain,
     unpause_all,
 )
-from ocsync.engine.read_ahead import MOST_REFS
 from ocsync.engine.resume.options import ResumeOptions
 from ocsync.engine.resume.pause_survey import LostPause
 from ocsync.engine.resume.preflight import StepConflict
-from ocsync.engine.run_log import add_up, attempts, count_outcomes, exit_code_for
+from ocsync.engine.run_log import Kinds, add_up, attempts, exit_code_for
 from ocsync.engine.session import Session
 from ocsync.engine.verify.delivery_proof import DeliveryProof
 from ocsync.engine.verify.readback import ReadBack, Verification
@@ -90,7 +90,7 @@ async def finish_run(
     info = run.read_info()
     async with AsyncExitStack() as stack:
         reading = None
-        if info.verification_pending and info.steps <= MOST_REFS:
+        if info.verification_pending:
             reading = ReadBack(session, run, by_answers=options.by_answers)
             await stack.enter_async_context(aclosing(reading))
             reading.start()  # its requests go beside those of the unpause, which come first
@@ -147,13 +147,17 @@ async def _verify(
 
 
 def close_run(
-    session: Session, run: Run, steps: Sequence[Step], options: ResumeOptions
+    session: Session,
+    run: Run,
+    steps: Sequence[Step],
+    options: ResumeOptions,
+    counted: tuple[Kinds, list[Outcome]],
 ) -> list[Outcome]:
     """Close *run*, whose *steps* have all ended; return the outcomes without success.
 
-    Their entries are staged again, in one act.
+    Their entries are staged again, in one act. *counted* are all outcomes, by `count_outcomes`.
     """
-    kinds, problems = count_outcomes(run)
+    kinds, problems = counted
     numbers = {problem.number for problem in problems}
     unfinished = [step for step in steps if step.number in numbers]
     returned = _entries_of(run, unfinished, _uncertain_intents(run)) if unfinished else []
@@ -329,7 +333,8 @@ async def close_without_run(session: Session, options: ResumeOptions) -> ResumeR
 
     A run that a crash kept from being verified is verified now.
     """
-    pauses = await _unpause_targets(session, None, options, done=True)
+    with named_when_cut_off(session):
+        pauses = await _unpause_targets(session, None, options, done=True)
     unpaused, still_paused, code = pauses
     staged = session.folder.journal.totals().entries
     run = session.folder.runs.pending_verification() if options.verify else None

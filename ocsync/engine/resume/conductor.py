@@ -19,16 +19,26 @@ If it is interrupted, the same command continues from there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import (
+    AsyncIterator,
+    Collection,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from typing import Any, TypeVar
 
 from ocsync.client import Identity, read_current
 from ocsync.diff import resolve_values, values_before
-from ocsync.engine.pace import recorded_pace
+from ocsync.engine.pace import begin_as_proven, recorded_pace
 from ocsync.engine.pause.pausing import (
     ConfigReading,
     claim_if_confirmed,
     confirmed,
+    named_when_cut_off,
     pause_all,
     read_configs,
     read_status,
@@ -104,6 +114,7 @@ from ocsync.store import Run
 from ocsync.store.number_ranges import NumberRanges, to_ranges
 from ocsync.store.step_log import steps_without
 
+T = TypeVar("T")
 _SHOWN_RANGES = 3
 """Ranges of entry numbers that a message names at most."""
 
@@ -117,14 +128,17 @@ async def resume(session: Session, options: ResumeOptions) -> ResumeReport:
     """
     check_pinned_url(session.folder)  # before anything is sent
     session.folder.runs.recover(session.folder.journal)
+    begin_as_proven(session)
     runs = session.folder.runs
     deletes = runs.find_unfinished("delete")
     if not (deletes or runs.find_unfinished()):
-        drafted = _draft(session, options)
-        reads = read_ahead(session, drafted.plan.steps, undo=options.undo)
-        async with aclosing(reads) as ahead:
-            identity, reading = await _sign_in(session, drafted, options, ahead)
-            return await _start_run(session, options, identity, drafted, reading, ahead)
+        async with _beside(sign_in(session)) as signing_in:
+            drafted = await asyncio.to_thread(_draft, session, options)
+            reads = read_ahead(session, drafted.plan.steps, undo=options.undo)
+            async with aclosing(reads) as ahead:
+                reading = await _read_beside(signing_in, session, drafted, options, ahead)
+                identity = await signing_in
+                return await _start_run(session, options, identity, drafted, reading, ahead)
     identity = await sign_in(session)
     if deletes:
         from ocsync.engine.delete.execute import close_crashed_run
@@ -142,25 +156,37 @@ async def resume(session: Session, options: ResumeOptions) -> ResumeReport:
     return report._replace(exit_code=code, continued=first)
 
 
-async def _sign_in(
-    session: Session, drafted: PlanDraft, options: ResumeOptions, ahead: ReadAhead
-) -> tuple[Identity, ConfigReading | None]:
-    """Sign in, and read beside it the sync configs that the *drafted* plan needs, and *ahead*.
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[T]]:
+    """Do *work* beside the block, at whose end it is cancelled if it has not ended."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
-    The configs are None where the plan needs none. Raises what `sign_in` raises before any of
-    their errors.
+
+async def _read_beside(
+    signing_in: asyncio.Task[Identity],
+    session: Session,
+    drafted: PlanDraft,
+    options: ResumeOptions,
+    ahead: ReadAhead,
+) -> ConfigReading | None:
+    """Read the sync configs that the *drafted* plan needs, and *ahead*, beside the sign-in.
+
+    Return the configs, None where the plan needs none. Raises what *signing_in* raises before any
+    of their errors.
     """
     if not drafted.plan.steps or not (options.pause or session.folder.read_pauses()):
         ahead.start()
-        return await sign_in(session), None
+        return None
     configs = read_configs(session, _targets_of(session, _fed_by(drafted), options))
-    reading = asyncio.create_task(configs)
-    ahead.start()
-    try:
-        return await sign_in(session), await reading
-    finally:
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
+    async with _beside(configs) as reading:
+        ahead.start()
+        await signing_in
+        return await reading
 
 
 async def _start_run(
@@ -183,7 +209,7 @@ async def _start_run(
     if not steps:
         return await close_without_run(session, options)
     _check_sent_before(session, drafted, options)
-    _check_limits(drafted, options, identity)
+    await asyncio.to_thread(_check_limits, drafted, options, identity)
     await _check_xp_types(session, steps, options)
     confirm_production(session)
     fed = _fed_by(drafted)
@@ -192,6 +218,7 @@ async def _start_run(
         _seal(session, drafted, options) as run,
         recorded_pace(session, run),
         _interruption_counted(session, run),
+        named_when_cut_off(session),
     ):
         end = await _carry_out(
             session, run, steps, fed, options, reading, ahead=ahead, resumed=False
@@ -226,7 +253,12 @@ async def _continue_run(
     _check_finished_elsewhere(session, run, options)
     confirm_production(session)
     _check_logs(session, run)
-    with run, recorded_pace(session, run), _interruption_counted(session, run):
+    with (
+        run,
+        recorded_pace(session, run),
+        _interruption_counted(session, run),
+        named_when_cut_off(session),
+    ):
         session.folder.sent_record.add(
             run.id,
             NumberRanges((entry.seq, entry.seq) for entry in run.entries()),
@@ -485,10 +517,12 @@ async def _carry_out(
             if _will_write(waiting, preflight, progress.dangling):
                 lost_names = await _pause_targets(session, run, fed, options, reading)
             await _replay(session, run, steps, progress, preflight, conflicts, options)
-        lost, reading = await survey_pauses(session, run, lost_names)
+        (lost, reading), counted = await asyncio.gather(
+            survey_pauses(session, run, lost_names), asyncio.to_thread(count_outcomes, run)
+        )
     finally:
         cost.add_to(run)
-    problems = close_run(session, run, steps, options)
+    problems = close_run(session, run, steps, options, counted)
     return RunEnd(problems, conflicts, tuple(lost), reading)
 
 
@@ -522,7 +556,7 @@ async def _replay(
     options: ResumeOptions,
 ) -> None:
     before = {number: {**i.emptied, **i.before} for number, i in progress.dangling.items()}
-    async with Recorder(run, session.step_ended) as recorder:
+    async with Recorder(run, session.step_ended, slots=lambda: session.api.window) as recorder:
         replay = Replay(
             session,
             recorder,
@@ -535,6 +569,7 @@ async def _replay(
             reference_lag=reference_seconds(read_answers(session.folder)),
             recent=recent_writes(session, lagging_bases(steps)),
             overwrite=options.on_conflict is OnConflict.OVERWRITE,
+            max_failures=options.max_failures,
         )
         await replay.run()
 

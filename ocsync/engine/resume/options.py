@@ -25,7 +25,8 @@ class ResumeOptions(NamedTuple):
     new message after which the wait for a listener ends; *redeliver* resends what it did not
     receive. *plan* is the fingerprint of a saved plan. *pause* is false for `--no-pause`. *resend*
     allows to send what another copy of the workspace sent before. A plan of more than *max_changes*
-    requests is refused, and one with a risk whose code is not in *allowed*.
+    requests is refused, and one with a risk whose code is not in *allowed*. No step begins after
+    *max_failures* have failed.
     """
 
     targets: tuple[Target, ...] = ()
@@ -43,5 +44,6 @@ class ResumeOptions(NamedTuple):
     redeliver: bool = False
     delivery_timeout: float = 60.0
     max_changes: int | None = None
+    max_failures: int | None = None
     allowed: frozenset[str] = frozenset()
     command: str = "resume"

@@ -6,12 +6,12 @@ values before; only the few fields of each step stay in memory.
 
 from __future__ import annotations
 
-from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
-from ocsync.client import list_key, read_current
+from ocsync.client import read_current
 from ocsync.diff import (
     Document,
     diff_as_written,
@@ -23,10 +23,11 @@ from ocsync.diff import (
     unmet_expectations,
     values_before,
 )
-from ocsync.engine.read_ahead import MOST_REFS, ReadAhead, read_documents
+from ocsync.engine.read_ahead import ReadAhead, read_documents
 from ocsync.engine.resume.prepared import PreparedRequest, PreparedRequests
 from ocsync.engine.run_log import recent_writes
 from ocsync.engine.session import Session
+from ocsync.engine.step_parts import step_parts
 from ocsync.engine.summed_stock import ends_tracking, sum_text
 from ocsync.errors import OcsyncError
 from ocsync.events import ReadDone, Reading
@@ -35,13 +36,17 @@ from ocsync.json_text import json_value
 from ocsync.late_order import watched_fields
 from ocsync.models import CREATING_OPS, Fields, Intent, Op, Ref, Step
 from ocsync.plan import created_refs, linked_refs
-from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY, kind_of, ref_key
+from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY, kind_of, ref_key, references_of
 from ocsync.store import Run
 from ocsync.store.step_log import StepLog
 
 _GROUP_SIZE = 200
-_PART_SIZE = 20_000
-"""Steps of a large plan that are read together."""
+_MOST_REFERENCES = 1000
+"""Most entities that are read because others refer to them."""
+_MOST_STEPS_AHEAD = 10_000
+"""The most steps whose entities are read beside the sign-in: sealing more keeps the answers waiting
+for so long that the pacer would take the server for slow.
+"""
 
 
 class StepConflict(NamedTuple):
@@ -64,8 +69,12 @@ class StepConflict(NamedTuple):
         return ", ".join(filter(None, [self.why, *parts]))
 
 
-def prepare_request(step: Step, current: Document | None) -> PreparedRequest:
+def prepare_request(
+    step: Step, current: Document | None, later: Fields | None = None
+) -> PreparedRequest:
     """Return the request of *step*, given the *current* document.
+
+    A put has been sent, too, where the entity is as *later* steps of its ref leave it.
 
     A kind whose reads lag is never *same*: a stale read does not prove that a write is needless.
     Nor is an action, or one whose writes link something else that may be missing (see `_unlinked`).
@@ -75,7 +84,10 @@ def prepare_request(step: Step, current: Document | None) -> PreparedRequest:
     needless = not (kind.eventually_consistent or kind.action or linked_refs(step.ref))
     same = needless and is_unchanged(step.change, sent, current)
     puts = step.change.op is Op.PUT and not step.change.replace
-    if puts and is_as_created(step.change, sent, current):
+    if puts and (
+        is_as_created(step.change, sent, current)
+        or (later and is_as_created(step.change, {**sent, **later}, current))
+    ):
         same = True  # a stale read does no harm: the server would refuse the put
     return PreparedRequest(
         sent,
@@ -223,16 +235,26 @@ def _can_go_unread(step: Step) -> bool:
     return kind.name in RECORD_KINDS and change.op is Op.SET and not judged
 
 
-def _steps_to_read(
-    steps: Iterable[Step], *, needed_only: bool, undo: bool
-) -> tuple[dict[str, Step], dict[int, PreparedRequest]]:
-    """Return the first step of each ref to be read, by its key, and the requests of those that go
-    unread, by step number; see `run_preflight`.
+class _StepsToRead(NamedTuple):
+    """The *first* step of each ref to be read, by its key, and the fields that *later* ones set.
+
+    *unread* are the requests of those that go unread, by step number; see `run_preflight`.
     """
+
+    first: dict[str, Step]
+    later: dict[str, Fields]
+    unread: dict[int, PreparedRequest]
+
+
+def _steps_to_read(steps: Iterable[Step], *, needed_only: bool, undo: bool) -> _StepsToRead:
+    """Return the steps whose refs are to be read."""
     first_steps: dict[str, Step] = {}
+    later: dict[str, Fields] = defaultdict(dict)
     unread: dict[int, PreparedRequest] = {}
     for step in steps:
-        first_steps.setdefault(ref_key(step.ref), step)
+        key = ref_key(step.ref)
+        if first_steps.setdefault(key, step) is not step:
+            later[key] |= step.change.fields
     for key, step in list(first_steps.items()) if needed_only else ():
         late = builds_on_current(step)
         if _can_go_unread(step) and (late or not undo):
@@ -240,13 +262,13 @@ def _steps_to_read(
             if not late:
                 sent = resolve_values(step.change, None)
                 unread[step.number] = PreparedRequest(sent, {}, unread=True)
-    return first_steps, unread
+    return _StepsToRead(first_steps, later, unread)
 
 
 def read_ahead(session: Session, steps: Sequence[Step], *, undo: bool) -> ReadAhead:
-    """Return a reading of what the preflight of a new run of *steps*, if few, will read."""
-    few = () if isinstance(steps, StepLog) or len(steps) > MOST_REFS else steps
-    first_steps, _ = _steps_to_read(few, needed_only=True, undo=undo)
+    """Return a reading of what the preflight of a new run of *steps* will read, if it can begin."""
+    few = () if isinstance(steps, StepLog) or len(steps) > _MOST_STEPS_AHEAD else steps
+    first_steps = _steps_to_read(few, needed_only=True, undo=undo).first
     accept = _accept_listed(first_steps, _own_writes(session, first_steps.values(), ()))
     return ReadAhead(session, [step.ref for step in first_steps.values()], accept=accept)
 
@@ -277,8 +299,11 @@ async def run_preflight(
     creations = _creations(plan or steps)
     own = _own_writes(session, steps, written)
     read = total = 0
-    for part in _parts(steps) if is_large else [steps]:
-        first_steps, unread = _steps_to_read(part, needed_only=needed_only, undo=undo)
+    parts: Iterable[Sequence[Step]] = [steps]
+    if is_large:
+        parts = ([steps[place] for place in places] for places in step_parts(steps))
+    for part in parts:
+        first_steps, later, unread = _steps_to_read(part, needed_only=needed_only, undo=undo)
         for number, prepared in unread.items():
             preflight.prepared.add(number, prepared)
         total = len(steps) if is_large else len(first_steps)
@@ -294,7 +319,7 @@ async def run_preflight(
             if isinstance(current, OcsyncError):
                 preflight.refused[step.number] = current.message
             else:
-                await reading.take(step, current)
+                await reading.take(step, current, later.get(ref_key(ref)))
         await reading.end()
     session.emit(ReadDone(read, preflight.prepared.same))
     preflight.conflicts.sort()
@@ -302,17 +327,39 @@ async def run_preflight(
     return preflight
 
 
-def _parts(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:
-    """Yield *steps* in parts of which none has only some refs of a list."""
-    keys = array("q", (hash(list_key(step.ref)) for step in steps))
-    order = sorted(range(len(keys)), key=keys.__getitem__)
-    start = 0
-    while start < len(order):
-        end = min(start + _PART_SIZE, len(order))
-        while end < len(order) and keys[order[end]] == keys[order[end - 1]]:
-            end += 1
-        yield [steps[place] for place in sorted(order[start:end])]
-        start = end
+async def add_missing_references(
+    session: Session, steps: Sequence[Step], preflight: Preflight
+) -> None:
+    """Add to what is *missing* the entities that steps of *preflight* would refer to by creating
+    theirs, and that neither exist nor are created by the plan.
+
+    No more than a thousand are read, and none for a plan that is kept on disk.
+    """
+    if isinstance(steps, StepLog):
+        return
+    creations = _creations(steps)
+    noted = {conflict.number for conflict in (*preflight.conflicts, *preflight.missing)}
+    referring: dict[str, list[Step]] = defaultdict(list)
+    needed: dict[str, Ref] = {}
+    for step in steps:
+        prepared = preflight.prepared.get(step.number)
+        if not (prepared and prepared.absent) or step.number in noted:
+            continue
+        for ref in references_of(step.ref, step.change.fields):
+            key = ref_key(ref)
+            is_generated = creations.generators and kind_of(ref).name == "variant"
+            if key not in creations.keys and not is_generated:
+                needed.setdefault(key, ref)
+                referring[key].append(step)
+    refs = list(islice(needed.values(), _MOST_REFERENCES))
+    recent = {ref_key(intent.ref) for intent in recent_writes(session, refs)}
+    async for ref, current in read_current(session.api, refs):
+        for step in referring[ref_key(ref)] if current is None else ():
+            if ref_key(ref) not in recent and step.number not in noted:
+                noted.add(step.number)
+                reason = f"it refers to {ref}, which does not exist"
+                preflight.missing.append(StepConflict(step.number, step.ref, {}, reason))
+    preflight.missing.sort()
 
 
 class _Reading:
@@ -332,8 +379,8 @@ class _Reading:
         self._group: list[tuple[Ref, Document | None]] = []
         self._linking: list[Step] = []
 
-    async def take(self, step: Step, current: Document | None) -> None:
-        """Take the *current* document of the ref of *step*."""
+    async def take(self, step: Step, current: Document | None, later: Fields | None) -> None:
+        """Take the *current* document of the ref of *step*, which *later* steps set fields of."""
         ref, preflight = step.ref, self._preflight
         self._group.append((ref, current))
         if len(self._group) >= _GROUP_SIZE:
@@ -341,7 +388,7 @@ class _Reading:
         awaited = self._creations.makers.get(ref_key(ref), set()).intersection(step.needs)
         if awaited and step.change.expect and current is None:
             return
-        prepared = prepare_request(step, current)
+        prepared = prepare_request(step, current, later)
         if linked_refs(ref) and is_unchanged(step.change, prepared.sent, current):
             self._linking.append(step)
         preflight.prepared.add(step.number, prepared)

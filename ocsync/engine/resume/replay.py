@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ocsync.client import Reply, read_current
+from ocsync.client import GATEWAY_HINT, Reply, read_current
 from ocsync.diff import (
     Document,
     defaults_of,
@@ -90,6 +90,7 @@ class Replay:
     *prepared* has what was read before the first write, by step number, and *conflicts* the steps
     to leave out: step number -> the reason. *settle* is how many seconds a lagging read may take,
     *reference_lag* how many a new entity may be unknown to other writes where that was measured.
+    After *max_failures* failed steps no further one is sent.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class Replay:
         reference_lag: float = 0.0,
         overwrite: bool = False,
         recent: Iterable[Intent] = (),
+        max_failures: int | None = None,
     ) -> None:
         self._session = session
         self._recorder = recorder
@@ -118,6 +120,7 @@ class Replay:
         self._reference_seconds = max(_REFERENCE_SECONDS, reference_lag)
         self._reference_lag = reference_lag
         self._overwrite = overwrite
+        self._max_failures = max_failures
         self._later = later_steps(steps)
         self._late_reads: LateReads[Outcome | _Lost] = LateReads(session.api)
         self._lagging = {ref_key(ref) for ref in lagging_bases(steps)}
@@ -141,6 +144,7 @@ class Replay:
             self._recorder.end,
             workers=self._workers,
             progress=self._progress,
+            max_failures=self._max_failures,
         )
         await runner.run(self._steps)
 
@@ -161,7 +165,7 @@ class Replay:
         if outcome.state is State.DONE:
             self._note_done(step)
             if tries > 1:
-                text = f"refused at first, because what it refers to was new; sent {tries} times"
+                text = f"refused at first because it refers to a new entity; sent {tries} times"
                 outcome = msgspec.structs.replace(outcome, message=text)
         return outcome
 
@@ -256,7 +260,8 @@ class Replay:
         if late:
 
             async def act(shown: Document | None) -> Outcome | _Lost:
-                return await self._send(step, self._prepare(step, shown), once=once)
+                prepared = self._prepare(step, shown)
+                return await self._send(step, prepared, once=once, has_slot=True)
 
             return await self._late_reads.read_and_act(step.ref, act)
         ready = prepared or self._prepare(step, await self._read_shown(step.ref))
@@ -277,7 +282,12 @@ class Replay:
         return prepared
 
     async def _send(
-        self, step: Step, prepared: PreparedRequest | Outcome, *, once: bool
+        self,
+        step: Step,
+        prepared: PreparedRequest | Outcome,
+        *,
+        once: bool,
+        has_slot: bool = False,
     ) -> Outcome | _Lost:
         """Send one request, its intent on disk before; *once* leaves repeating to the caller."""
         if isinstance(prepared, Outcome):
@@ -285,7 +295,7 @@ class Replay:
         if prepared.same:
             return self._end(step, State.UNCHANGED, sent=prepared.sent)
         intent = prepared.intent(step, self._session.precise_timestamp())
-        await self._recorder.intend(intent)
+        await self._recorder.intend(intent, at_once=has_slot)
         try:
             request = request_body(step.change, prepared.sent)
             reply = await self._session.api.write(
@@ -293,6 +303,11 @@ class Replay:
             )
         except LostAnswer as lost:
             return _Lost(intent, lost)
+        if not _is_answer_for(step.ref, reply):
+            text = f"the response to {step.method} {step.path} does not show {step.ref}"
+            foreign = LostAnswer(text, hint=GATEWAY_HINT)
+            foreign.log_id = reply.log_id
+            return _Lost(intent, foreign)
         return self._done(step, intent, reply)
 
     def _is_late(self, step: Step) -> bool:
@@ -393,10 +408,12 @@ class Replay:
         self._remember(intent)
         document = reply.body if isinstance(reply.body, dict) else None
         answered = _took_effect(intent, document)
+        created = intent.absent
+        exact = answered and not diff_as_written(intent.ref, intent.sent, document, created=created)
         sent = intent.sent if not kind_of(step.ref).action else _result_of(step.ref, document)
         facts = {"sent": sent, "answered": answered, "status": reply.status}
         facts["log_id"] = reply.log_id
-        return self._end(step, State.DONE, exact=answered and _shows_all(intent, document), **facts)
+        return self._end(step, State.DONE, exact=exact, **facts)
 
     def _failed(self, step: Step, error: ApiError) -> Outcome:
         facts = {"status": error.status, "code": error.code, "log_id": error.log_id}
@@ -450,12 +467,17 @@ def _took_effect(intent: Intent, found: Document | None) -> bool:
     )
 
 
-def _shows_all(intent: Intent, document: Document | None) -> bool:
-    """Return whether *document* is the entity, with all values that were sent."""
-    name = str((document or {}).get("ID") or "")
-    is_it = name.casefold() == intent.ref.rpartition("/")[2].casefold()
-    sent = intent.sent
-    return is_it and not diff_as_written(intent.ref, sent, document, created=intent.absent)
+def _is_answer_for(ref: Ref, reply: Reply) -> bool:
+    """Return whether *reply* is the one that OrderCloud gives to a write of *ref* that it accepts.
+
+    That is the entity, or 204 for an assignment (guide/ordercloud.md 2.2). A gateway in between may
+    respond with 200 for another request, or for one that it has not passed on.
+    """
+    kind = kind_of(ref)
+    document = reply.body if isinstance(reply.body, dict) else {}
+    if kind.action or kind.assignment:
+        return reply.status == 204 or bool(document)
+    return str(document.get("ID") or "").casefold() == ref.rpartition("/")[2].casefold()
 
 
 def _was_sold(intent: Intent, path: str, found: Any, sent: Any) -> bool:

@@ -119,7 +119,7 @@ async def find_drift(session: Session, since: str, *, settle: float) -> Drift:
         age = session.now() - write.sent_at if write.sent_at else None
         return age is not None and age < timedelta(seconds=RECENT_SECONDS)
 
-    await read_back(session, list(writes), writes, result, settle=settle, lags=lags)
+    await read_back(session, [writes], result, total=len(writes), settle=settle, lags=lags)
     result.findings.sort(key=lambda finding: (finding.sign.severity, finding.ref))
     return Drift(infos, histories, result)
 

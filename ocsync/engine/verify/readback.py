@@ -10,27 +10,35 @@ Verification by answers reads back only what no answer proves, and a sample of t
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Callable, Mapping
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing
+from itertools import chain
 from typing import Any, NamedTuple
 
 from ocsync.client import read_current
 from ocsync.diff import Document, diff_as_written, is_sale, stock_stamp
 from ocsync.engine.polling import poll
 from ocsync.engine.read_ahead import ReadAhead, read_documents
-from ocsync.engine.run_log import RefWrite, is_recent, read_writes
+from ocsync.engine.run_log import SUCCEEDED, RefWrite, SpilledRecords, is_recent, ref_writes
 from ocsync.engine.session import Session
+from ocsync.engine.step_parts import step_parts
 from ocsync.errors import ExitCode, OcsyncError
 from ocsync.events import FindingReported, NoticeLevel, Verifying
 from ocsync.field_paths import json_equal, value_at
 from ocsync.models import Finding, Ref, Sign
 from ocsync.schema import SUMMED_QUANTITY, kind_of
 from ocsync.store import Run
+from ocsync.store.step_log import StepLog
 
 POLL_SECONDS = 1.0
 SAMPLE_SHARE, SMALLEST_SAMPLE = 0.01, 20
 """The share of the refs proven by answers that is read back all the same, and the least number."""
 
+Writes = Mapping[Ref, RefWrite]
+"""Writes of a run, or of a part of it, by ref."""
 _BY_ANSWER = "the response to the write shows it; reads still show the earlier value"
 
 
@@ -58,7 +66,79 @@ class Verification(NamedTuple):
         signs = {finding.sign for finding in self.findings}
         if signs & {Sign.DIFFERS, Sign.MISSING}:
             return ExitCode.DIFFERS
-        return ExitCode.TRY_LATER if Sign.UNREAD in signs else ExitCode.DONE
+        return ExitCode.TRY_LATER if self.has_unread else ExitCode.DONE
+
+    @property
+    def has_unread(self) -> bool:
+        """A flag: something could not be read."""
+        return any(finding.sign is Sign.UNREAD for finding in self.findings)
+
+
+class WriteParts:
+    """The writes of a run; of a long one memory holds a part at a time. Raises Damaged."""
+
+    def __init__(self, run: Run) -> None:
+        steps = run.read_plan()
+        self.number = len(steps)
+        self.whole: Writes | None = None
+        if not isinstance(steps, StepLog):
+            self.whole = ref_writes(steps, run.outcomes(), SUCCEEDED)
+            return
+        self._steps = steps
+        self._places = list(step_parts(steps))
+        self._records = SpilledRecords(run.path, len(self._places))
+        part_of = array("L", bytes(array("L").itemsize * len(steps)))
+        for part, places in enumerate(self._places):
+            for place in places:
+                part_of[place] = part
+        for record in run.outcomes():
+            self._records.add(part_of[record.number - 1], record)
+
+    def __iter__(self) -> Iterator[Writes]:
+        if self.whole is not None:
+            yield self.whole
+            return
+        for part, places in enumerate(self._places):
+            steps = (self._steps[place] for place in places)
+            yield ref_writes(steps, self._records.read(part), SUCCEEDED)
+
+
+class _Selection:
+    """The writes of a run, divided into those to be read back and those that an answer proves.
+
+    With *by_answers* an answer that showed just the values sent proves its write, but for a
+    *sample* of these. *total* is the most refs that may be read back; *ahead* reads those of them
+    that no later read would show better. Raises Damaged.
+    """
+
+    def __init__(self, session: Session, run: Run, *, by_answers: bool) -> None:
+        self._parts = WriteParts(run)
+        self._by_answers = by_answers
+        self._seed = random.random()
+        self.sample: set[Ref] = set()
+        first = next(self.to_read()) if self._parts.whole else {}
+        self.total = len(first) if self._parts.whole else self._parts.number
+        fresh = [ref for ref in first if not kind_of(ref).eventually_consistent]
+        self.ahead = ReadAhead(session, fresh, accept=_shows(first))
+
+    def to_read(self) -> Iterator[Writes]:
+        """Yield the writes that no answer proves, and the sample."""
+        for writes, kept in self._divided():
+            yield {ref: write for ref, write in writes.items() if ref not in kept}
+
+    def kept(self) -> Iterator[Writes]:
+        """Yield the writes that answers prove, except for the sample."""
+        for writes, kept in self._divided() if self._by_answers else ():
+            yield {ref: writes[ref] for ref in sorted(kept)}
+
+    def _divided(self) -> Iterator[tuple[Writes, set[Ref]]]:
+        """Yield the writes, and which of them need not be read back: the same ones each time."""
+        for number, writes in enumerate(self._parts):
+            proven = [ref for ref, one in writes.items() if self._by_answers and one.exact]
+            choice = random.Random(self._seed + number)
+            sample = choice.sample(proven, min(len(proven), _sample_size(len(proven))))
+            self.sample.update(sample)
+            yield writes, set(proven).difference(sample)
 
 
 class ReadBack:
@@ -71,44 +151,56 @@ class ReadBack:
     def __init__(self, session: Session, run: Run, *, by_answers: bool = False) -> None:
         self._session = session
         self._run = run
-        self._writes = read_writes(run)
-        proven = [ref for ref, write in self._writes.items() if by_answers and write.exact]
-        self._sample = random.sample(proven, min(len(proven), _sample_size(len(proven))))
-        self._kept = set(proven).difference(self._sample)
-        self._refs = [ref for ref in self._writes if ref not in self._kept]
-        fresh = [ref for ref in self._refs if not kind_of(ref).eventually_consistent]
-        self._ahead = ReadAhead(session, fresh, accept=_shows(self._writes))
+        self._by_answers = by_answers
+        self._begun: asyncio.Task[_Selection] | None = None
 
     def start(self) -> None:
         """Begin to read what no later read would show better."""
-        self._ahead.start()
+        self._begun = asyncio.create_task(self._begin())
+
+    async def _begin(self) -> _Selection:
+        """Return what is to be read, once the reading of it has begun."""
+        selection = await asyncio.to_thread(
+            _Selection, self._session, self._run, by_answers=self._by_answers
+        )
+        selection.ahead.start()
+        return selection
 
     async def aclose(self) -> None:
         """Cancel what is still being read."""
-        await self._ahead.aclose()
+        if self._begun:
+            self._begun.cancel()
+            await asyncio.gather(self._begun, return_exceptions=True)
+            if not (self._begun.cancelled() or self._begun.exception()):
+                await self._begun.result().ahead.aclose()
 
     async def findings(self, *, settle: float) -> Verification:
         """Read back, and write the findings to the run's folder.
 
         If one of the sample is not as its answer said, all are read back.
         """
-        session, run, writes, sample = self._session, self._run, self._writes, self._sample
-        result = Verification({}, [], [], len(sample))
-        await read_back(
-            session, self._refs, writes, result, settle=settle, lags=self._lags, ahead=self._ahead
-        )
-        wrong = [finding for finding in result.findings if finding.ref in sample]
-        kept = sorted(self._kept)
+        session, result = self._session, Verification({}, [], [])
+        selection = await (self._begun or self._begin())
+        async with aclosing(selection.ahead) as ahead:
+            await read_back(
+                session, selection.to_read(), result,
+                total=selection.total, settle=settle, lags=self._lags, ahead=ahead,
+            )  # fmt: skip
+        wrong = [finding for finding in result.findings if finding.ref in selection.sample]
         if any(not finding.sign.is_harmless for finding in wrong):
             text = "differs from the response to its write; all other refs are read back too"
             session.notify(NoticeLevel.WARNING, f"{wrong[0].ref} {text}")
-            await read_back(session, kept, writes, result, settle=settle, lags=self._lags)
+            total = sum(map(len, selection.kept()))
+            await read_back(
+                session, selection.kept(), result, total=total, settle=settle, lags=self._lags
+            )
         else:
-            for ref in kept:
+            for ref in chain.from_iterable(selection.kept()):
                 _count(session, result, Finding(ref=ref, sign=Sign.SAME), by_answer=True)
         result.findings.sort(key=lambda finding: (finding.sign.severity, finding.ref))
-        run.write_findings(result.findings)
-        return result
+        result.by_answer.sort()
+        self._run.write_findings(result.findings)
+        return result._replace(sample=len(selection.sample))
 
     def _lags(self, write: RefWrite) -> bool:
         """Return whether a read may not show *write* yet."""
@@ -122,36 +214,42 @@ def _sample_size(number: int) -> int:
 
 async def read_back(
     session: Session,
-    refs: list[Ref],
-    writes: Mapping[Ref, RefWrite],
+    parts: Iterable[Writes],
     result: Verification,
     *,
+    total: int,
     settle: float,
     lags: Callable[[RefWrite], bool],
     ahead: ReadAhead | None = None,
 ) -> None:
-    """Read *refs* back, but for those read *ahead*, and add what is found to *result*.
+    """Read the refs of all *parts* back, except for those read *ahead*; add what is found to
+    *result*.
 
-    Where a write *lags*, a read may show the state before it for up to *settle* seconds.
+    They are *total* at most. Where a write *lags*, a read may show the state before it for up to
+    *settle* seconds, which all parts have together.
     """
-    lagging: set[Ref] = set()
+    lagging: dict[Ref, RefWrite] = {}
     done = 0
-    async for ref, current in read_documents(session, refs, accept=_shows(writes), ahead=ahead):
-        session.raise_if_stopped()
-        done += 1
-        if done % 100 == 0 or done == len(refs):
-            session.emit(Verifying(done, len(refs)))
-        finding = judge(ref, writes[ref], current)
-        is_wrong = finding.sign in (Sign.DIFFERS, Sign.MISSING)
-        if is_wrong and kind_of(ref).eventually_consistent and lags(writes[ref]):
-            lagging.add(ref)
-        else:
-            _count(session, result, finding)
-    for finding in await _await_reads(session, writes, lagging, settle):
+    for writes in parts:
+        reads = read_documents(session, writes, accept=_shows(writes), ahead=ahead)
+        async for ref, current in reads:
+            session.raise_if_stopped()
+            done += 1
+            if done % 100 == 0 or done == total:
+                session.emit(Verifying(done, total))
+            finding = judge(ref, writes[ref], current)
+            is_wrong = finding.sign in (Sign.DIFFERS, Sign.MISSING)
+            if is_wrong and kind_of(ref).eventually_consistent and lags(writes[ref]):
+                lagging[ref] = writes[ref]
+            else:
+                _count(session, result, finding)
+    if done and done != total:
+        session.emit(Verifying(done, done))
+    for finding in await _await_reads(session, lagging, settle):
         _count(session, result, finding, by_answer=finding.message == _BY_ANSWER)
 
 
-def _shows(writes: Mapping[Ref, RefWrite]) -> Callable[[Ref, Document], bool]:
+def _shows(writes: Writes) -> Callable[[Ref, Document], bool]:
     """Return a test of whether a document of a list that lags is newer than the write of its ref.
 
     It is when it shows the written values, and those differ from the values before.
@@ -197,11 +295,10 @@ def _was_sold(write: RefWrite, path: str, values: Mapping[str, Any], current: Do
     return proven and not (was_there and untouched) and is_sale(write.ref, path, values)
 
 
-async def _await_reads(
-    session: Session, writes: Mapping[Ref, RefWrite], lagging: set[Ref], settle: float
-) -> list[Finding]:
-    """Read *lagging* refs again until they are the same or *settle* seconds have passed."""
+async def _await_reads(session: Session, writes: Writes, settle: float) -> list[Finding]:
+    """Read the refs of *writes* again until they are the same or *settle* seconds have passed."""
     findings: dict[Ref, Finding] = {}
+    lagging = set(writes)
 
     async def all_same() -> bool:
         nonlocal lagging

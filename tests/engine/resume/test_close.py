@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,35 @@ def test_looking_does_not_touch_what_is_remembered(ocsync: Run, shop: Shop) -> N
     assert ocsync("status").code == 0
     assert ocsync("targets").code == 0
     assert file.read_text() == text
+
+
+def test_failures_of_one_cause_are_one_line(ocsync: Run, shop: Shop) -> None:
+    refs = shop.stock(records=6)
+    for ref in refs[:4]:
+        ocsync("stage", "set", ref, "AddressID=none")
+    ocsync("stage", "set", refs[4], "QuantityAvailable=9")
+    result = ocsync("resume")
+    assert result.code == 3
+    reason, names = result.out.split("! ")[1].splitlines()[0].split(": 4 steps, first ")
+    assert (reason[:12], len(names.split(", "))) == ("404 NotFound", 3), result.out
+    [group] = ocsync("resume", "--json").events[-1]["problem_groups"]
+    assert (group["steps"], group["status"], group["code"]) == (4, 404, "NotFound")
+    assert set(group["first_refs"]) < set(refs[:4])
+    history = ocsync("history", "--failed", "--limit", "1", "--json").data["runs"][0]["id"]
+    assert ": 4 steps, first inventory/" in ocsync("history", history).out
+
+
+def test_no_step_is_sent_after_as_many_failures_as_allowed(ocsync: Run, shop: Shop) -> None:
+    """All is staged again, the target stays paused, and the next resume tries all once more."""
+    refs = shop.stock(records=9)
+    for number, ref in enumerate(refs):
+        ocsync("stage", "set", ref, "AddressID=none" if number < 3 else "AddressID=wh-1")
+    result = ocsync("resume", "--max-failures", "2", "--concurrency", "1")
+    assert result.code == 3
+    assert "--max-failures 2 was reached; no other step is sent" in result.err
+    assert re.search(r"not sent because --max-failures 2 was reached: \d steps", result.out)
+    assert ocsync("stage", "list", "--json").data["staged_entries"] == 9
+    assert shop.paused()
+    again = ocsync("resume", "--max-failures", "4")
+    assert (again.code, "not sent" in again.out) == (3, False), again
+    assert ocsync("stage", "list", "--json").data["staged_entries"] == 3

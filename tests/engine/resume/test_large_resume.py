@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from ocsync.engine.resume import drafting, preflight
+from ocsync.engine import step_parts
+from ocsync.engine.resume import drafting
 from ocsync.engine.resume.options import ResumeOptions
 from ocsync.errors import ExitCode
 from ocsync.store import runs
@@ -33,7 +34,7 @@ def staged(ocsync: Run, shop: Shop) -> list[str]:
 def keep_in_files(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(drafting, "SPILL_REFS", 3)
     patch.setattr(runs, "LONG_PLAN", 3)
-    patch.setattr(preflight, "_PART_SIZE", 4)
+    patch.setattr(step_parts, "PART_SIZE", 4)
 
 
 def values(shop: Shop) -> Any:

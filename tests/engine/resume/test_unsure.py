@@ -210,10 +210,10 @@ def test_a_sale_after_the_reading_is_seen_by_an_expectation(ocsync: Run, shop: S
     place = "/products/P1/inventoryrecords/R39"
     real = Recorder.intend
 
-    async def sell(self: Recorder, intent: Intent) -> None:
+    async def sell(self: Recorder, intent: Intent, *, at_once: bool = False) -> None:
         if intent.number == 1:
             shop.call("PATCH", place, {"QuantityAvailable": 9})
-        await real(self, intent)
+        await real(self, intent, at_once=at_once)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Recorder, "intend", sell)

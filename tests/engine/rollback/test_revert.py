@@ -235,7 +235,7 @@ def test_a_null_is_put_where_the_default_is_another_value() -> None:
 
 
 SCHEDULE: dict[str, Any] = {"ID": "S", "Name": "s", "PriceBreaks": [], "xp": None}
-BREAKS = [{"Quantity": 1, "Price": 2}]
+BREAKS, OLD_BREAKS = [{"Quantity": 1, "Price": 2}], [{"Quantity": 1, "Price": 1}]
 
 
 def test_price_breaks_are_never_cleared() -> None:
@@ -261,10 +261,10 @@ def test_price_breaks_are_never_cleared() -> None:
     assert back.incomplete
 
     other = wrote(
-        "price-schedule/S", {"sent": {"PriceBreaks": BREAKS}, "before": {"PriceBreaks": [1]}}
+        "price-schedule/S", {"sent": {"PriceBreaks": BREAKS}, "before": {"PriceBreaks": OLD_BREAKS}}
     )
     again = reversal_of(other, None, {"PriceBreaks": BREAKS}, forced=False)
-    assert entries(again) == [("set", {"PriceBreaks": [1]}, {"PriceBreaks": BREAKS})]
+    assert entries(again) == [("set", {"PriceBreaks": OLD_BREAKS}, {"PriceBreaks": BREAKS})]
     assert not again.incomplete
 
 
