@@ -17,6 +17,8 @@ from ocsync.schema import KINDS, VARIANTS_MAX, XP_KEYS_ADVISED, XP_LIMIT, ids_of
 ZERO_STOCK, OWN_USER, XP_TYPE = "zero-stock", "own-user", "xp-type"
 GUARDED = (ZERO_STOCK, OWN_USER, XP_TYPE)
 """Risks that a resume refuses unless they are allowed by name."""
+_XP_MEMBERS = "xp-members"
+_XP_MEMBERS = "xp-members"
 XP_SIZE, XP_KEYS, INDEX_REBUILD = "xp-size", "xp-keys", "index-rebuild"
 VARIANT_LIMIT = "variant-limit"
 LIMITS = (XP_SIZE, XP_KEYS, INDEX_REBUILD, VARIANT_LIMIT)
@@ -113,6 +115,19 @@ def find_risks(steps: Iterable[Step]) -> list[Risk]:
     return risks
 
 
+def settle_xp_risk(risks: Iterable[Risk], *, merges: bool | None) -> list[Risk]:
+    """Return *risks* where it is known whether a PATCH of an xp object *merges* its keys."""
+    if merges is None:
+        return list(risks)
+    return [
+        risk._replace(text=risk.text.replace("may remain", "remain"))
+        if risk.code == _XP_MEMBERS
+        else risk
+        for risk in risks
+        if merges or risk.code != _XP_MEMBERS
+    ]
+
+
 class _Found:
     """Refs of the steps with each risk, and what is found by comparing steps.
 
@@ -169,7 +184,7 @@ class _Found:
                 f"{blind} no expected value; later sales would be overwritten",
                 "stage with --expect-current, or use stage adjust",
             ),
-            self.objects.risk("xp-members", f"{objects}; keys you left out may remain"),
+            self.objects.risk(_XP_MEMBERS, f"{objects}; keys you left out may remain"),
             self.large.risk(
                 XP_SIZE,
                 f"{large} more than {XP_LIMIT:,} bytes of xp, which OrderCloud may refuse",

@@ -68,6 +68,16 @@ def _declare(option: CommonOption) -> tuple[Any, Any]:
 
 
 _COMMON_OPTIONS = {name: _declare(option) for name, option in COMMON_OPTIONS.items()}
+Settle = Annotated[
+    str,
+    typer.Option(
+        "--settle",
+        metavar="TIME",
+        help="How long to wait for a write to become visible. Default: 30s, or longer where "
+        "ocsync probe measured a longer lag.",
+    ),
+]
+
 Yes = Annotated[
     bool, typer.Option("--yes", "-y", help="Answer every question with yes.", envvar="OCSYNC_YES")
 ]
@@ -212,6 +222,16 @@ def parse_moment(text: str) -> datetime:
         return datetime.now(UTC) - timedelta(seconds=parse_duration(text, unit_needed=True))
     except typer.BadParameter:
         raise typer.BadParameter(f'"{text}" is not a time such as 2h or 2027-01-31T16:00') from None
+
+
+def read_settle(ctx: Context, text: str) -> float:
+    """Return the seconds to wait for a write to become visible; what a probe measured counts unless
+    the operator gives a time. Raises UsageError.
+    """
+    from ocsync.engine.probe.answers import read_answers
+    from ocsync.engine.probe.effects import settle_seconds
+
+    return parse_duration(text) if text else settle_seconds(read_answers(ctx.folder()))
 
 
 def parse_duration(text: str, *, unit_needed: bool = False) -> float:

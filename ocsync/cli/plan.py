@@ -83,10 +83,12 @@ def register(app: typer.Typer) -> None:
           ocsync plan --out release.plan
           ocsync plan --diff --report markdown plan.md
         """
+        from ocsync.engine.probe.answers import read_answers
+        from ocsync.engine.probe.effects import products_resent, xp_objects_merge
         from ocsync.engine.resume.drafting import draft_plan, draft_staged, fingerprint
         from ocsync.ordering import are_unrelated
         from ocsync.render.plan import PlanView
-        from ocsync.risks import find_risks
+        from ocsync.risks import find_risks, settle_xp_risk
         from ocsync.schema import read_targets
         from ocsync.store.summary import unfinished_runs
         from ocsync.store.timestamps import utc_now
@@ -103,12 +105,12 @@ def register(app: typer.Typer) -> None:
             return _explain(ctx, drafted, explain, staged)
         drafted = draft_staged(folder, names)
         pauses, is_open = folder.read_pauses(), folder.window_locks.is_open
-        steps = drafted.plan.steps
+        steps, answers = drafted.plan.steps, read_answers(folder)
         view = PlanView(
             _names_of(folder), drafted, pauses, _last_rate(folder), utc_now(),
-            find_risks(steps), names,
+            settle_xp_risk(find_risks(steps), merges=xp_objects_merge(answers)), names,
             [name for name, pause in pauses.items() if pause.window and is_open(pause.window)],
-            resends=_resends_products(folder),
+            resends=products_resent(answers, [total.kind for total in drafted.totals]),
         )  # fmt: skip
         result: Preflight | None = None
         if diff and (steps or pauses):
@@ -272,13 +274,6 @@ def _explain(ctx: Context, drafted: PlanDraft, ref: str, staged: list[Entry]) ->
     if not ctx.console.json:
         ctx.console.print_lines(shown.explain(steps, entries, utc_now()))
     return ExitCode.DONE
-
-
-def _resends_products(folder: ProfileDir) -> bool | None:
-    """Return whether products are sent again when what they show changes; None if not known."""
-    answer = folder.read_probe_answers().get("product-resync")
-    value = answer.get("value") if isinstance(answer, dict) else None
-    return {"touched": True, "own": False}.get(str(value))
 
 
 def _last_rate(folder: ProfileDir) -> ReplayRate | None:

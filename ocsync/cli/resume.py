@@ -16,9 +16,11 @@ from ocsync.cli.options import (
     DeliveryTimeout,
     MaxRate,
     Redeliver,
+    Settle,
     check_choice,
     command,
     parse_duration,
+    read_settle,
 )
 from ocsync.cli.plan import Targets, preflight
 from ocsync.cli.watchers import Ending, Metrics, Notify, run_watched
@@ -108,12 +110,7 @@ def register(app: typer.Typer) -> None:
                 help="How long a request may wait when OrderCloud throttles.",
             ),
         ] = "5m",
-        settle: Annotated[
-            str,
-            typer.Option(
-                "--settle", metavar="TIME", help="How long to wait for a write to become visible."
-            ),
-        ] = "30s",
+        settle: Settle = "",
         delivery_timeout: DeliveryTimeout = "60s",
         redeliver: Redeliver = False,
         max_changes: Annotated[
@@ -184,7 +181,7 @@ def register(app: typer.Typer) -> None:
             pause=not no_pause,
             unpause_anyway=unpause_anyway,
             workers=concurrency,
-            settle=parse_duration(settle),
+            settle=read_settle(ctx, settle),
             plan=_fingerprint(plan) if plan else "",
             redeliver=redeliver,
             delivery_timeout=parse_duration(delivery_timeout),

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ocsync.cli.context import Context, current_folder
-from ocsync.cli.options import Yes, command, parse_duration
+from ocsync.cli.options import Settle, Yes, command, read_settle
 from ocsync.errors import ExitCode
 
 
@@ -30,14 +30,7 @@ def register(app: typer.Typer) -> None:
                 "--overwrite", metavar="REF", help="Undo REF although others have changed it since."
             ),
         ] = None,
-        settle: Annotated[
-            str,
-            typer.Option(
-                "--settle",
-                metavar="TIME",
-                help="How long to wait for the run's writes to become visible.",
-            ),
-        ] = "30s",
+        settle: Settle = "",
         dry_run: Annotated[
             bool,
             typer.Option(
@@ -62,7 +55,7 @@ def register(app: typer.Typer) -> None:
         from ocsync.schema import read_ref
 
         ctx.yes = yes
-        seconds, forced = parse_duration(settle), [read_ref(ref) for ref in overwrite or ()]
+        seconds, forced = read_settle(ctx, settle), [read_ref(ref) for ref in overwrite or ()]
         runs = ctx.folder().runs
         with choose_run(runs, name) as run:
             newest = runs.read_all()[0]

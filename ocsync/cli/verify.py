@@ -10,9 +10,11 @@ from ocsync.cli.context import Context
 from ocsync.cli.options import (
     DeliveryTimeout,
     Redeliver,
+    Settle,
     command,
     parse_duration,
     parse_moment,
+    read_settle,
 )
 from ocsync.errors import ExitCode, UsageError, first_of
 
@@ -37,12 +39,7 @@ def register(app: typer.Typer) -> None:
     def verify(
         ctx: Context,
         name: RunName = "",
-        settle: Annotated[
-            str,
-            typer.Option(
-                "--settle", metavar="TIME", help="How long to wait for a write to become visible."
-            ),
-        ] = "30s",
+        settle: Settle = "",
         delivery_timeout: DeliveryTimeout = _DELIVERY_TIMEOUT,
         redeliver: Redeliver = False,
         since: Annotated[
@@ -78,7 +75,7 @@ def register(app: typer.Typer) -> None:
         from ocsync.render.status import unfinished_lines
         from ocsync.store.summary import unfinished_runs
 
-        seconds, patience = parse_duration(settle), parse_duration(delivery_timeout)
+        seconds, patience = read_settle(ctx, settle), parse_duration(delivery_timeout)
         if since:
             if name:
                 raise UsageError("--since is for all runs since then: leave out the run")

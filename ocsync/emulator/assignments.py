@@ -30,6 +30,7 @@ class Assignments:
 
     def list_rows(self, kind: Kind, request: ApiRequest) -> ApiResponse:
         """Handle a GET of the list, filtered by the parameters of *kind*."""
+        rules.check_references(self.market, kind, request.ids, {}, writing=False)
         query = {name.casefold(): texts[-1] for name, texts in request.query.items()}
         parameters = {
             n: query[p.casefold()] for p, n in kind.listed_by.items() if query.get(p.casefold())
@@ -92,6 +93,7 @@ class Assignments:
 
     def list_links(self, kind: Kind, request: ApiRequest) -> ApiResponse:
         """Handle a GET of linked entities: those at the other end, with the link's own fields."""
+        rules.check_references(self.market, kind, request.ids, {}, writing=False)
         other_kind = next(r.kind for r in kind.references if r.ids == kind.ids[-1:])
         items = []
         for link in self.market.links(kind.name, **request.ids):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import random
+import tomllib
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
+import tomli_w
 
 from ocsync.emulator import EmulatorOptions
+from ocsync.engine.probe.answers import Answer
+from ocsync.engine.probe.effects import products_resent, reference_seconds, settle_seconds
 from ocsync.engine.probe.questions import QUESTIONS
 from tests.builders import Result, Shop
 from tests.conftest import Run, add_profile
@@ -263,3 +267,52 @@ def test_the_plan_knows_what_the_probe_found(
     attached("stage", "set", "catalog/C", "Active=true")
     shown = attached("plan").out
     assert text in shown, shown
+
+
+def kept(run: Run, **answers: str | float) -> None:
+    """Have these answers in the profile, as a probe does."""
+    path = Path(".ocsync/profiles/test/marketplace.toml")
+    facts = {n.replace("_", "-"): {"value": v, "evidence": ""} for n, v in answers.items()}
+    path.write_bytes(tomli_w.dumps({**tomllib.loads(path.read_text()), "probe": facts}).encode())
+    assert run("probe", "--show").code == 0
+
+
+@pytest.mark.parametrize(("answers", "shown"), [
+    ({}, "keys you left out may remain"), ({"nested_xp": "merge"}, "keys you left out remain"),
+    ({"nested_xp": "replace"}, None),
+], ids=str)  # fmt: skip
+def test_the_plan_knows_whether_xp_merges(
+    attached: Run, answers: dict[str, str], shown: str | None
+) -> None:
+    kept(attached, **answers)
+    attached("stage", "set", "product/P1", 'xp.a:={"b": 1}')
+    out = attached("plan").out
+    assert (shown in out) if shown else ("keys you left out" not in out), out
+
+
+@pytest.mark.parametrize(("answers", "resent"), [
+    ({}, None), ({"inventory_feeds": "products"}, True), ({"inventory_feeds": "nothing"}, False),
+    ({"product_resync": "touched"}, None),
+], ids=str)  # fmt: skip
+def test_inventory_resends_products_or_not(answers: dict[str, str], resent: bool | None) -> None:
+    found = {n.replace("_", "-"): Answer(v, "") for n, v in answers.items()}
+    assert products_resent(found, ["inventory"]) is resent
+    assert products_resent(found, ["inventory", "catalog"]) is (resent or (None if not
+        answers or "inventory_feeds" in answers else True))  # fmt: skip
+
+
+def test_measured_lags_only_lengthen_waits() -> None:
+    lags = {"product-list-lag": Answer(20.0, ""), "reference-lag": Answer(5.0, "")}
+    assert (settle_seconds({}), reference_seconds({})) == (30, 0)
+    assert (settle_seconds(lags), reference_seconds(lags)) == (60, 15)
+    assert settle_seconds({"product-list-lag": Answer(0.0, "")}) == 30
+
+
+def test_a_resume_waits_as_long_as_the_probe_found(attached: Run, shop: Shop) -> None:
+    """The usual wait for a new entity is 10 s; the note names the longer one."""
+    kept(attached, reference_lag=5.0)
+    shop.switch(reference_lag=0.4)
+    for ref in ("catalog/NEW", "category/NEW/C"):
+        attached("stage", "put", ref, "Name=n")
+    done = attached("resume")
+    assert (done.code, "for up to 15 s" in done.err) == (0, True), done

@@ -120,7 +120,7 @@ SEED: dict[str, Any] = {
     "admin-user": [{"ID": "U", **PERSON, "Username": "au"}],
     "spec": [{"ID": "SP", "Name": "s"}],
     "bundle": [{"ID": "BU", "Name": "b"}],
-    "discount": [{"ID": "D"}],
+    "discount": [{"ID": "D", "DiscountBreaks": []}],
     "catalog-assignment": [{"CatalogID": "CB", "BuyerID": "B"}],
     "catalog-product": [{"CatalogID": "CB", "ProductID": "PB"}],
     "clients": [{"ID": "public", "Secret": "", "Roles": ["FullAccess"]}],

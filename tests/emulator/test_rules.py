@@ -401,3 +401,11 @@ def test_bulk_jobs(shop: Shop) -> None:
     shop.switch(bulk="absent")
     assert shop.refusal("POST", "/bulk/discounts/upsert", [discount]) == (404, "NotFound")
     assert shop.call("GET", path).status_code == 404
+
+
+@pytest.mark.parametrize("path", [
+    "/catalogs/none/categories/assignments", "/buyers/none/usergroups/assignments",
+    "/products/none/suppliers", "/suppliers/none/buyers",
+])  # fmt: skip
+def test_assignments_of_what_does_not_exist_are_not_listed(shop: Shop, path: str) -> None:
+    assert shop.refusal("GET", path) == (404, "NotFound")

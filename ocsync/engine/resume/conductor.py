@@ -44,6 +44,8 @@ from ocsync.engine.pause.pausing import (
     read_status,
     uncertain,
 )
+from ocsync.engine.probe.answers import read_answers
+from ocsync.engine.probe.effects import reference_seconds
 from ocsync.engine.read_ahead import ReadAhead
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.resume.close import (
@@ -564,6 +566,7 @@ async def _replay(
             conflicts={conflict.number: conflict.text() for conflict in conflicts},
             workers=2 * options.workers,
             settle=options.settle,
+            reference_lag=reference_seconds(read_answers(session.folder)),
             recent=recent_writes(session, lagging_bases(steps)),
             overwrite=options.on_conflict is OnConflict.OVERWRITE,
             max_failures=options.max_failures,

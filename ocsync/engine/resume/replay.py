@@ -88,7 +88,8 @@ class Replay:
     """The replay of one run: *steps* in plan order, of which *progress* tells what has ended.
 
     *prepared* has what was read before the first write, by step number, and *conflicts* the steps
-    to leave out: step number -> the reason. *settle* is how many seconds a lagging read may take.
+    to leave out: step number -> the reason. *settle* is how many seconds a lagging read may take,
+    *reference_lag* how many a new entity may be unknown to other writes where that was measured.
     After *max_failures* failed steps no further one is sent.
     """
 
@@ -103,6 +104,7 @@ class Replay:
         conflicts: Mapping[int, str],
         workers: int,
         settle: float,
+        reference_lag: float = 0.0,
         overwrite: bool = False,
         recent: Iterable[Intent] = (),
         max_failures: int | None = None,
@@ -115,6 +117,8 @@ class Replay:
         self._conflicts = conflicts
         self._workers = workers
         self._settle_seconds = settle
+        self._reference_seconds = max(_REFERENCE_SECONDS, reference_lag)
+        self._reference_lag = reference_lag
         self._overwrite = overwrite
         self._max_failures = max_failures
         self._later = later_steps(steps)
@@ -150,11 +154,11 @@ class Replay:
         while True:
             outcome = await self._try(step)
             tries += 1
-            pause = _REFERENCE_PAUSE * 2 ** (tries - 1)
+            pause = min(_REFERENCE_PAUSE * 2 ** (tries - 1), _LONGEST_PAUSE)
             refused = (
                 outcome.state is State.FAILED and outcome.status in (400, 404) and outcome.code
             )
-            if not refused or tries == _REFERENCE_TRIES or not self._is_early(step):
+            if not refused or tries == self._reference_tries() or not self._is_early(step):
                 break
             self._tell_of_wait(step, outcome)
             await self._session.sleep(pause)
@@ -165,6 +169,11 @@ class Replay:
                 outcome = msgspec.structs.replace(outcome, message=text)
         return outcome
 
+    def _reference_tries(self) -> int:
+        """Return how often a step is sent while what it refers to may be too new."""
+        more = (self._reference_seconds - _REFERENCE_SECONDS) / _LONGEST_PAUSE
+        return _REFERENCE_TRIES + math.ceil(more)
+
     def _is_early(self, step: Step) -> bool:
         """Return whether this run wrote what *step* refers to, or comes after, moments ago."""
         if self._predecessors is None:
@@ -173,13 +182,13 @@ class Replay:
         times = [self._done_at[number] for number in before & self._done_at.keys()]
         if any(number in self._progress.done for number in before):
             times.append(self._began_at)
-        return time.monotonic() - max(times, default=-math.inf) < _REFERENCE_SECONDS
+        return time.monotonic() - max(times, default=-math.inf) < self._reference_seconds
 
     def _note_done(self, step: Step) -> None:
         """Note that *step* is done now; what was done too long ago to matter is forgotten."""
         now = time.monotonic()
         self._done_at[step.number] = now
-        while now - self._done_at[oldest := next(iter(self._done_at))] > _REFERENCE_SECONDS:
+        while now - self._done_at[oldest := next(iter(self._done_at))] > self._reference_seconds:
             del self._done_at[oldest]
 
     def _tell_of_wait(self, step: Step, outcome: Outcome) -> None:
@@ -190,6 +199,8 @@ class Replay:
             )
             self._session.notify(NoticeLevel.WARNING, f"{text} new entity;")
             text = "OrderCloud may not see new entities immediately, so such steps are repeated"
+            if self._reference_lag:
+                text += f" for up to {self._reference_seconds:g} s (ocsync probe --show)"
             self._session.notify(NoticeLevel.DETAIL, text)
 
     async def _try(self, step: Step) -> Outcome:
