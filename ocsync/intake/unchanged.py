@@ -15,8 +15,8 @@ def changed_part(entry: Entry, *, is_known: bool) -> Entry | None:
 
     None stands for an edit that changes nothing: one that sets no other value, of an entity that
     *is_known* to be there or of which something is expected. An assignment is sent whole, so as
-    soon as one field changes it has all of them, the others as they are expected. A put and an adjustment are kept as they
-    are.
+    soon as one field changes it has all of them, the others as they are expected. A put and an
+    adjustment are kept as they are.
     """
     if entry.op not in (Op.SET, Op.ASSIGN):
         return entry
