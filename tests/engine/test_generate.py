@@ -149,7 +149,7 @@ def test_failed_options_hold_it_back_and_it_holds_variants_back(product: Run, sh
     with haste(1000):
         result = product("resume")
     assert (result.code, variants(shop)) == (3, []), result
-    blocked = "blocked by spec-option/SIZE/L: 2 steps, first variants/P, variant/P/P-L"
+    blocked = "blocked by spec-option/SIZE/L: 2 steps, variants/P, variant/P/P-L"
     assert blocked in result.out
     shop.faults()
     assert product("resume", "--verify").code == 0
