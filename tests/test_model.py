@@ -70,7 +70,7 @@ def play(run: Run, shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         yield go
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("number", BATCHES)
 def test_a_resume_leaves_what_sending_one_by_one_leaves(play: Play, number: int) -> None:
@@ -128,6 +128,7 @@ def test_every_fault_that_is_avoided_has_an_example() -> None:
     assert AVOID.keys() <= known_faults.EXAMPLES.keys()
 
 
+@pytest.mark.slow
 def test_every_kind_is_edited_in_every_way() -> None:
     """Scenarios are drawn from the table of kinds: a new one is among them."""
     wanted = {(name, op) for name, kind in KINDS.items() for op in kind.ops

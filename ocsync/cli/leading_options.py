@@ -13,7 +13,10 @@ def behind_command(words: list[str]) -> list[str]:
 
     Words that do not begin with such an option, or name no command, are returned as they are.
     """
-    if len(words) < 2 or not (words[0].startswith("-") or words[0] in GROUPS):
+    if len(words) < 2:
+        return words
+    first = words[1] if words[0] in GROUPS else words[0]
+    if not first.startswith("-"):
         return words
     from ocsync.cli.common_options import COMMON_OPTIONS
     from ocsync.cli.outline import read_outline

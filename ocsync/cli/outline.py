@@ -6,12 +6,14 @@ A test compares the file with the commands, and says how to write it again.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 PATH = Path(__file__).with_name("outline.json")
 
 
+@cache
 def read_outline() -> dict[str, Any]:
     """Return the outline: the `common` options, and the `commands` by the words that name each.
 

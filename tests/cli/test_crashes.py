@@ -82,6 +82,7 @@ def leave_intent(shop: Shop, ref: str, *, sent: bool, sold: int = 0) -> None:
         shop.call("PATCH", path, {"QuantityAvailable": now - sold})
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(("sent", "sold", "code", "stock"), [
     (False, 0, 0, 15), (True, 0, 0, 15), (True, 3, 0, 12), (True, 6, 6, 9), (False, 3, 6, 7),
 ])  # fmt: skip

@@ -151,6 +151,7 @@ def test_a_resume_over_any_damage_sends_nothing(ocsync: Run, shop: Shop, crashed
     resume_over_damage(ocsync, shop, crashed, every=5)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", [*SMALL][::2])
 def test_a_small_file_cut_somewhere_is_told(ocsync: Run, crashed: Path, name: str) -> None:
     """They are replaced whole, so a part of one is damage."""

@@ -109,6 +109,7 @@ def fair(result: Result, what: Any) -> None:
     assert result.code == 0 or result.err.strip() or result.out.strip(), what
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     "words", [("status",), ("resume", "--verify"), ("verify",)], ids=lambda words: words[0]
 )

@@ -38,6 +38,7 @@ STREAMS = {
 """Streams that cannot be written, and whether the quick tests meet them unbuffered."""
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("streams", "unbuffered"), list(STREAMS.items())[::2])
 def test_a_window_whatever_becomes_of_its_output(
     ocsync: Run, shop: Shop, streams: str, unbuffered: str

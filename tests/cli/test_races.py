@@ -210,6 +210,7 @@ def test_two_profiles_at_once(run: Run, shop: Shop) -> None:
     assert not shop.paused()
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("way", ["expect", "adjust", "blind"])
 def test_sales_during_the_pause(ocsync: Run, shop: Shop, way: str) -> None:
     """Expectations catch them, adjustments keep them, a blind quantity is warned of."""

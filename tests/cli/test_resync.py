@@ -283,6 +283,7 @@ def test_stopped_in_the_middle_it_goes_on(ocsync: Run, shop: Shop, stop: signal.
     assert (run["counts"]["done"], run["state"], run["type"]) == (120, "closed", "resync")
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("point", [
     CrashPoint("rename", 5), CrashPoint("rename", 5, "after"), CrashPoint("write", 3, "half"),
     CrashPoint("config", 1, "after"), CrashPoint("config", 3), CrashPoint("rename", 3),

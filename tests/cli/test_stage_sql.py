@@ -172,6 +172,7 @@ def test_numbers_can_be_ids_and_a_note_says_what_they_may_have_lost(ocsync: Run)
     assert [e["ref"] for e in staged(ocsync)] == ["product/12345678901234567"]
 
 
+@pytest.mark.quick(7)
 @pytest.mark.parametrize(("words", "code", "told"), [
     (("SELECT 1; SELECT 2",), 64, "the query has 2 statements; give one SELECT"),
     (("-- nothing",), 64, "the query is empty; give one SELECT"),

@@ -217,6 +217,7 @@ WHOLE = "import sys; from ocsync.cli.app import run; sys.exit(run(sys.argv[1:]))
 WAYS = (["-m", "ocsync"], ["-c", WHOLE])
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("words", [
     "--version", "status --offline --exit-code", "status --offline --max-age 4",
 ])  # fmt: skip

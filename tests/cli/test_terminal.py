@@ -94,6 +94,7 @@ WAITS: dict[str, list[dict[str, Any]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("wait", WAITS)
 def test_nobody_waits_for_a_turn_once_told_to_stop(busy: Run, shop: Shop, wait: str) -> None:
     """Requests under way may end; waits for another attempt, for a turn, for a list do not go on."""

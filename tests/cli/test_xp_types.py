@@ -49,6 +49,7 @@ SAME: list[tuple[Any, str]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(("before", "word"), SAME)
 def test_what_is_no_change_of_type(ocsync: Run, shop: Shop, before: Any, word: str) -> None:
     shop.seed(product=[{"ID": "P", "Name": "p", "xp": {"v": before}}])

@@ -208,6 +208,7 @@ def test_waiting_has_an_end_and_is_told(shop: Shop) -> None:
     assert next(event.seconds for event in heard if isinstance(event, Waiting)) >= 1
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     ("asked", "most"), [("3600", 40), ("inf", 400), ("nan", 400), ("-5", 400), ("0", 400)]
 )

@@ -112,6 +112,7 @@ def test_whom_nobody_vouches_for_is_not_told_the_secret(
     assert "SSL_CERT_FILE" in err
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("last_words", "code", "said"), [
     (b"", 75, "cannot connect to 127.0.0.1:"),
     (b"HTTP/1.1 400 Bad Request\r\n\r\n", 78, "does not speak TLS (wrong version number)"),

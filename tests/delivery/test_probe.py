@@ -252,6 +252,7 @@ def test_an_emulator_is_like_the_marketplace(ocsync: Run, shop: Shop) -> None:
         assert refused.code == code, refused
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("switch", "text"), [
     ("touched", "also resends products"), ("own", "may also resend categories ("),
     (None, "may also resend categories, products ("),

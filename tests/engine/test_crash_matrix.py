@@ -301,6 +301,7 @@ EDITS: dict[str, tuple[tuple[str, ...], set[int]]] = {
 }
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", EDITS)
 def test_staging_is_all_or_nothing(run: Run, shop: Shop, tmp_path: Path, name: str) -> None:
     """Down at any point of it, the journal has all of the command or nothing, and takes more."""

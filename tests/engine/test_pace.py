@@ -121,6 +121,7 @@ def _replace_by_folder(path: Path) -> None:
     path.mkdir()
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("spoil", [_remove, _damage, _replace_by_folder])
 def test_nothing_depends_on_it(ocsync: Run, shop: Shop, spoil: Callable[[Path], None]) -> None:
     refs = shop.stock(records=4)

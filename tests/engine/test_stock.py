@@ -51,6 +51,7 @@ def sell(shop: Shop, pieces: int) -> None:
     shop.call("PATCH", RECORD, {PATH: stock(shop) - pieces})
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("answer", [
     Answer(404, b'{"Errors":[{"ErrorCode":"NotFound","Message":"x"}]}'),
     Answer(200, b""),
@@ -297,6 +298,7 @@ def test_a_late_list_that_is_refused_fails_each_of_its_steps(
 TRACKED = {"ID": "P", "Name": "p", "Inventory": {"Enabled": True, "VariantLevelTracking": True}}
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(("edits", "code"), [
     (["put product/P Name=q --replace", "set product/P Inventory.QuantityAvailable=3"], 0),
     (["set product/P Inventory.VariantLevelTracking=false",
@@ -320,6 +322,7 @@ def test_stock_is_written_where_an_earlier_edit_ends_its_sum(
     assert shop.get("/products/P")["Inventory"]["QuantityAvailable"] == (0 if code else 3)
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
 @pytest.mark.parametrize("answer", [
     Answer(200, b'{"ID":"OTHER","QuantityAvailable":45}'),

@@ -95,7 +95,7 @@ def outcome(kind: str, new_rows: NewRows, kept: DifferingLines | None) -> list[A
 
 
 @pytest.mark.parametrize(
-    "examples", [40, pytest.param(400, marks=[pytest.mark.slow, pytest.mark.timeout(300)])]
+    "examples", [20, pytest.param(400, marks=[pytest.mark.slow, pytest.mark.timeout(300)])]
 )
 def test_the_result_is_that_of_reading_all(
     examples: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -105,6 +105,7 @@ def test_no_record_is_no_error(ocsync: Run, shop: Shop, tmp_path: Path) -> None:
     assert quantity(shop) == 45
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": 9, "runs": []}'])
 def test_a_damaged_record_is_no_error(
     ocsync: Run, shop: Shop, tmp_path: Path, content: bytes

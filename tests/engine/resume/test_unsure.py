@@ -119,6 +119,7 @@ def test_a_second_step_of_what_is_read_late_builds_on_the_first(ocsync: Run, cra
         assert sent[-1] == {"DefaultSupplierID": "S2", "xp": {"a": {"x": 0, "b": 1, "c": 2}}}
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("effect", "lag"), [(True, 0.0), (True, 0.2), (False, 0.2)])
 def test_an_undo_without_an_answer_is_told_from_a_read_of_long_ago(
     ocsync: Run, shop: Shop, effect: bool, lag: float
