@@ -6,7 +6,7 @@ Silence is an answer too: no message within the experiment's patience, where ano
 from __future__ import annotations
 
 from ocsync.client import request_sync
-from ocsync.engine.probe.experiment import Experiment, Measured, refusal_of
+from ocsync.engine.probe.experiment import Experiment, Measured, Unanswered, refusal_of
 from ocsync.errors import OcsyncError
 from ocsync.plurals import count
 from ocsync.schema import TARGETS
@@ -43,13 +43,19 @@ async def while_paused(it: Experiment) -> Measured:
 
 
 async def updated_after_delete(it: Experiment) -> Measured:
-    """Change an entity during a pause, and delete it before the pause ends."""
+    """Change two entities during a pause, and delete one of them before the pause ends.
+
+    Raises Unanswered when no message of the other one follows either.
+    """
     it.need_listener(_CATALOGS)
-    name = await it.made.create("catalogs")
-    skip = await it.settled(_CATALOGS, name)
+    name, kept = await it.made.create("catalogs"), await it.made.create("catalogs")
+    skip = max([await it.settled(_CATALOGS, each) for each in (name, kept)])
     async with it.paused(_CATALOGS):
-        await it.made.patch(f"/catalogs/{name}", Description="changed")
+        for each in (name, kept):
+            await it.made.patch(f"/catalogs/{each}", Description="changed")
         await it.made.delete(f"/catalogs/{name}")
+    if not await it.messages(_CATALOGS, kept, skip=skip):
+        raise Unanswered("changes during a pause are dropped, also those of entities that exist")
     came = await it.messages(_CATALOGS, name, skip=skip)
     text = f"changed, then deleted during a pause: {count(came, 'update message')}"
     return Measured("sent" if came else "dropped", text)
