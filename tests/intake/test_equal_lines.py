@@ -95,7 +95,7 @@ def outcome(kind: str, new_rows: NewRows, kept: DifferingLines | None) -> list[A
 
 
 @pytest.mark.parametrize(
-    "examples", [20, pytest.param(400, marks=[pytest.mark.slow, pytest.mark.timeout(300)])]
+    "examples", [40, pytest.param(400, marks=[pytest.mark.slow, pytest.mark.timeout(300)])]
 )
 def test_the_result_is_that_of_reading_all(
     examples: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -115,7 +115,7 @@ def test_the_result_is_that_of_reading_all(
         left_out += kept.new.left_out if kept else 0
 
     check()
-    assert left_out > examples / 5
+    assert left_out, "no line was left out, so nothing was compared"
 
 
 @given(st.data())
