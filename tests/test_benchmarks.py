@@ -16,6 +16,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
     return [row for row in cells if row[0] not in ("what", "refs", "---")]
 
 
+@pytest.mark.slow
 def test_a_section_is_chosen_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
     main(["refusals", *TINY])
     found = lines(capsys)

@@ -141,6 +141,7 @@ def refuse(rows: Mapping[str, Collection[str]], *, preload: bool = True) -> None
     assert not wrong, "\n".join([*wrong, text])
 
 
+@pytest.mark.slow
 def test_commands_load_what_they_need(run: Run) -> None:
     Path("edits.csv").write_text("ref,QuantityAvailable\ninventory/P2/R1,1\n", encoding="utf-8")
     run("init")

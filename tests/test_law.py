@@ -231,7 +231,7 @@ CROSSING: dict[str, list[st.SearchStrategy[Entry]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("pair_of", ["replace"], indirect=True)
 @pytest.mark.parametrize("story", [*CROSSING][::2])
 @settings(deadline=None, max_examples=10, suppress_health_check=list(HealthCheck))

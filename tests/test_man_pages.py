@@ -44,6 +44,7 @@ def test_marks_become_those_of_man(maker: ModuleType) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_groff_has_no_complaint(maker: ModuleType) -> None:
     groff = shutil.which("groff") or pytest.skip("groff is not installed")
     for name, text in maker.man_pages(GUIDE):

@@ -114,6 +114,7 @@ def turn_logs(ocsync: Run, crashed: Path, every: int) -> None:
                 assert names_the_place(result, path.absolute(), line), (path, place, result)
 
 
+@pytest.mark.slow
 def test_a_turned_bit_in_a_log_stops_with_file_and_line(ocsync: Run, crashed: Path) -> None:
     turn_logs(ocsync, crashed, every=31)
 

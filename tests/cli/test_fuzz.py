@@ -118,6 +118,7 @@ KIND = st.sampled_from([(), ("--kind", "inventory"), ("--kind", "product")])
 NAME = st.sampled_from(["x.csv", "x.jsonl", "x.xlsx", "x.txt", "x"])
 
 
+@pytest.mark.slow
 @FUZZ
 @given(tables(), KIND)
 @example(b"", ())
@@ -136,6 +137,7 @@ def test_many_more_tables(ocsync: Run, data: bytes, words: tuple[str, ...]) -> N
     import_and_look(ocsync, data, "x.csv", *words)
 
 
+@pytest.mark.slow
 @FUZZ
 @given(json_lines())
 @example(b'{"ref": "catalog/C", "fields": {"Name": "x"}')
@@ -152,6 +154,7 @@ def test_many_more_json_lines(ocsync: Run, data: bytes) -> None:
     import_and_look(ocsync, data, "x.jsonl")
 
 
+@pytest.mark.slow
 @FUZZ
 @given(st.binary(max_size=200), NAME)
 def test_any_bytes(ocsync: Run, data: bytes, name: str) -> None:
@@ -195,7 +198,7 @@ OFFLINE: list[tuple[str, ...]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.quick(2)
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHAPES)
 def test_any_toml(ocsync: Run, name: str) -> None:
     """Members of the wrong type, missing, or too many; over the file as it was."""

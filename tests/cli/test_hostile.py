@@ -153,6 +153,7 @@ def test_a_body_without_measure(deceived: Run, liar: Liar, monkeypatch: pytest.M
     assert (result.code, "larger than 100,000 bytes" in result.err) == (75, True), result
 
 
+@pytest.mark.slow
 def test_a_sign_in_of_any_shape(deceived: Run, liar: Liar, monkeypatch: pytest.MonkeyPatch) -> None:
     for shape in [
         *SHAPES,

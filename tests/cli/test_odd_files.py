@@ -134,6 +134,7 @@ def test_changed_line_ends_lose_nothing(ocsync: Run, shop: Shop) -> None:
     assert {path: path.read_bytes() for path in logs} == logs
 
 
+@pytest.mark.slow
 @posix
 def test_closed_streams_are_as_the_null_device(ocsync: Run, shop: Shop) -> None:
     """The work is done, and no file of ours gets what a child prints."""

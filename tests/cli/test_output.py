@@ -65,6 +65,7 @@ def test_a_listener_that_breaks_leaves_nobody_waiting(ocsync: Run, shop: Shop) -
         asyncio.run(go())
 
 
+@pytest.mark.slow
 def test_signs_and_data_in_an_encoding_that_lacks_them(ocsync: Run, shop: Shop) -> None:
     ocsync("pause", "inventory", "--reason", "Ünïts ☃")
     for words in (("status",), ("status", "--json"), ("status", "--offline")):

@@ -134,6 +134,7 @@ def test_a_whole_run_at_verbose_leaves_no_secret(
         assert path.stat().st_mode & 0o077 == 0, path
 
 
+@pytest.mark.slow
 def test_the_process_list_shows_no_secret(
     run: Run, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

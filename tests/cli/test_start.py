@@ -188,6 +188,7 @@ VARIABLES = st.dictionaries(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -230,6 +231,7 @@ def test_the_entry_point_says_the_same(old: Run, words: str) -> None:
     assert found[0] == found[1]
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("columns", [30, 100])
 def test_a_terminal_shows_the_same(old: Run, monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     pexpect: Any = pytest.importorskip("pexpect", reason="there is no terminal on Windows")

@@ -203,6 +203,7 @@ for n in range(60):
 """
 
 
+@pytest.mark.slow
 def test_two_listeners_write_one_log_while_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "delivery.jsonl"
     writers = [

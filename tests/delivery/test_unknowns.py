@@ -121,6 +121,7 @@ def rehearse(run: Run, shop: Shop, number: int, **options: Any) -> None:
     assert facts["duplicates"] == 0 or behaves["duplicates"] or not good, options
 
 
+@pytest.mark.slow
 def test_a_sample_of_what_the_platform_may_do(attached: Run, shop: Shop) -> None:
     for number, options in enumerate(SAMPLE, 20):
         rehearse(attached, shop, number, **options)

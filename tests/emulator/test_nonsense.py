@@ -64,6 +64,7 @@ def ask(shop: Shop, token: str, verb: str, path: str, **more: Any) -> httpx.Resp
 VERBS = st.sampled_from(["GET", "PUT", "PATCH", "POST", "DELETE"])
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))
 @given(verb=VERBS, path=PLACES, body=BODIES, query=QUERIES)
 def test_nonsense_is_answered(

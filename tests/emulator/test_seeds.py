@@ -150,6 +150,7 @@ def test_a_state_that_cannot_be_kept(run: Run, tmp_path: Path) -> None:
     assert "cannot write the state" in result.err
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_the_way_to_end_it() -> None:
     command = [sys.executable, "-m", "ocsync", "emulator", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

@@ -94,16 +94,13 @@ def outcome(kind: str, new_rows: NewRows, kept: DifferingLines | None) -> list[A
     return [notes, entries, faults, counts]
 
 
-@pytest.mark.parametrize(
-    "examples", [40, pytest.param(400, marks=[pytest.mark.slow, pytest.mark.timeout(300)])]
-)
-def test_the_result_is_that_of_reading_all(
-    examples: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_result_is_that_of_reading_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     left_out = 0
 
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=400, deadline=None)
     @given(files(), st.sampled_from(NewRows))
     def check(given_files: tuple[str, bytes, bytes], new_rows: NewRows) -> None:
         nonlocal left_out
@@ -115,7 +112,7 @@ def test_the_result_is_that_of_reading_all(
         left_out += kept.new.left_out if kept else 0
 
     check()
-    assert left_out, "no line was left out, so nothing was compared"
+    assert left_out > 40
 
 
 @given(st.data())

@@ -90,12 +90,14 @@ def back(data: bytes, name: str) -> list[bytes]:
     return facts(read_file(name, io.BytesIO(data)))
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.lists(stageable, max_size=6))
 def test_json_lines_bring_every_entry_back(staged: list[Entry]) -> None:
     assert back(b"".join(json_lines(staged)), "x.jsonl") == facts(staged)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.lists(stageable, max_size=6))
 def test_csv_brings_every_entry_back_or_says_why_not(staged: list[Entry]) -> None:

@@ -170,7 +170,7 @@ def test_a_page_forbids_all_but_its_style() -> None:
     assert labels <= set(ids)
 
 
-@pytest.mark.quick(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("steps", "text"),
     [(2010, "x"), (700, "&" * 100), (500, "\U0001f600" * 100)],

@@ -85,6 +85,7 @@ RECORDS = st.one_of(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(records=st.lists(RECORDS, max_size=4))
 def test_two_readers_of_any_records_agree_or_refuse(

@@ -64,6 +64,7 @@ def test_an_import_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert len(list((tmp_path / "journal").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_every_segment_cut_at_every_byte(tmp_path: Path) -> None:
     """The last segment reads as a prefix; an earlier one that is cut in a line stops."""
     book = journal(tmp_path)

@@ -64,7 +64,7 @@ class IndexedJournalMachine(test_journal.JournalMachine):
 
 TestIndexedJournalMachine = IndexedJournalMachine.TestCase
 TestIndexedJournalMachine.settings = settings(
-    max_examples=15, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=8, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 
@@ -191,6 +191,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes, object
     return folder, (folder / "journal" / NAME).read_bytes(), answers_without_index(folder)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_an_index_with_a_turned_bit_or_cut_changes_no_answer(
@@ -229,6 +230,7 @@ def test_a_damaged_index_does_not_stop_an_import(tmp_path: Path) -> None:
     assert answers(test_journal.journal(tmp_path)) == answers_without_index(tmp_path)
 
 
+@pytest.mark.slow
 def test_an_old_index_holds_for_what_it_has_seen(tmp_path: Path) -> None:
     """At each point of a journal's life the index of an earlier point is put back."""
     book = test_journal.journal(tmp_path)

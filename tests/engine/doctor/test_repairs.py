@@ -266,6 +266,7 @@ def any_damage(ocsync: Run, crashed: Path, every: int) -> None:
             p.write_bytes(data)
 
 
+@pytest.mark.slow
 def test_a_turned_bit_anywhere(ocsync: Run, crashed: Path) -> None:
     any_damage(ocsync, crashed, every=797)
 
