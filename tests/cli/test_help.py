@@ -175,6 +175,7 @@ def test_no_workspace_is_needed(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
     assert [run("help", *words).code for words in ((), ("plan",), ("exit-codes",))] == [0, 0, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("columns", "environ", "colour"), [
     pytest.param(60, {"TERM": "dumb"}, False, id="narrow-dumb"),
     pytest.param(80, {}, True, id="usual", marks=pytest.mark.slow),

@@ -292,6 +292,7 @@ def test_a_name_comes_again_only_when_nobody_remembers_it(ocsync: Run, shop: Sho
         )
 
 
+@pytest.mark.slow
 def test_down_in_the_middle_of_a_prune(three: Run) -> None:
     """What is removed only in part is no run; the next prune sweeps it up."""
     three("unpause", "inventory")

@@ -237,6 +237,7 @@ def test_sales_during_the_pause(ocsync: Run, shop: Shop, way: str) -> None:
         assert (result.code, stock) == (0, 300 - (sold if way == "adjust" else 0)), result
 
 
+@pytest.mark.slow
 def test_adjustments_while_selling_goes_on(ocsync: Run, shop: Shop) -> None:
     """What is sold between our reading and our writing is what cannot be kept; it is narrow.
 

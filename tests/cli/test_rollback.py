@@ -337,6 +337,7 @@ def without_null(document: dict[str, Any] | None) -> dict[str, Any]:
     return {n: v for n, v in (document or {}).items() if v is not None and v is not False}
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=3, phases=NO_SHRINK, suppress_health_check=list(HealthCheck))
 @given(st.lists(entries(), min_size=1, max_size=8))
 def test_there_and_back_again(run: Run, shop: Shop, sequence: list[Entry]) -> None:

@@ -43,6 +43,7 @@ texts = st.text(st.characters(min_codepoint=32, max_codepoint=0xFFFF, exclude_ca
                 min_size=6, max_size=40)  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(texts, st.sampled_from(sorted(ENCODINGS)))
 def test_a_secret_is_hidden_in_every_encoding(secret: str, encoding: str) -> None:

@@ -95,6 +95,7 @@ def test_tokens_and_pauses_that_go_in_between(shop: Shop) -> None:
     assert shop.call("GET", CATALOG).status_code == 401
 
 
+@pytest.mark.slow
 def test_a_share_of_all_requests(shop: Shop) -> None:
     shop.faults({"path": "catalogs", "status": 503, "rate": 0.25})
     found = [shop.call("GET", CATALOG).status_code for _ in range(200)]

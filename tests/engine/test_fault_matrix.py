@@ -81,6 +81,7 @@ def test_nothing_answers_for_a_while(url: str, tmp_path: Path, runner: Runner) -
     assert (row.right, row.first, row.more) == (True, 0, 0), "it waits, and goes on"
 
 
+@pytest.mark.slow
 def test_nothing_answers_for_too_long(url: str, tmp_path: Path, runner: Runner) -> None:
     """It gives up after the longest wait, and one more for reading what became of a request."""
     took: list[float] = []

@@ -37,6 +37,7 @@ VALUES = st.dictionaries(st.sampled_from(["Name", "xp.a", "xp.b.c"]), st.integer
 ENDS = st.sampled_from([State.DONE, State.DONE, State.UNCHANGED, State.FAILED, State.UNKNOWN, None])
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     steps=st.lists(st.tuples(STEPS, ENDS, VALUES, VALUES, st.booleans()), min_size=1, max_size=25),

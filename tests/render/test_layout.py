@@ -39,6 +39,7 @@ def test_a_line_wraps_at_words_and_keeps_them_all(
     assert all(len(part) - len(part.lstrip()) >= min(indent + lead, width // 2) for part in more)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(WORDS, WORDS, WORDS), min_size=1, max_size=4), st.integers(40, 120))
 def test_a_row_continues_below_its_last_column(
     rows: list[tuple[list[str], list[str], list[str]]], width: int

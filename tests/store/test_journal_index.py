@@ -348,6 +348,7 @@ EDITS = st.builds(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     parts=st.lists(st.lists(EDITS, min_size=1, max_size=9), min_size=1, max_size=6),

@@ -179,6 +179,7 @@ def edit_of(state: State, header: Sequence[str], number: int, column: int) -> En
 WITH_FIELDS = [kind.name for kind in KINDS.values() if kind.fields]
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(states(*WITH_FIELDS), st.data())
 def test_an_edited_cell_is_one_edit_with_the_old_value_expected(

@@ -41,6 +41,7 @@ EDITS = st.one_of(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(
     edits=st.lists(EDITS, min_size=1, max_size=30),

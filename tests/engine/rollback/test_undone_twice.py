@@ -8,6 +8,7 @@ from tests.builders import Shop
 from tests.conftest import Run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lag", [0.0, 0.3])
 def test_values_that_come_and_go_are_told_from_a_stale_read(
     ocsync: Run, shop: Shop, lag: float
