@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _SIGNS = {"both": "~", "source": "+", "target": "-"}
 _VALUE_WIDTH = 40
-_WIDTH = 76
 
 
 def lines(comparison: Comparison, *, every: bool) -> Iterator[Line]:
@@ -61,16 +60,10 @@ def _value(path: str, value: Any) -> str:
 
 
 def left_out_lines(left_out: Sequence[str], ignored: Sequence[str]) -> Iterator[str]:
-    """Yield, wrapped, the fields that were not compared."""
+    """Yield the fields that were not compared."""
     for title, paths in (("not compared", left_out), ("ignored", ignored)):
         if paths:
-            yield from _wrapped(f"{title}: {', '.join(paths)}")
-
-
-def _wrapped(text: str) -> list[str]:
-    from textwrap import wrap
-
-    return wrap(text, _WIDTH, initial_indent="  ", subsequent_indent="    ")
+            yield f"  {title}: {', '.join(paths)}"
 
 
 def warnings(comparison: Comparison, requests: Sequence[ExportRequest]) -> Iterator[str]:
