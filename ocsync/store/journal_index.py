@@ -27,7 +27,7 @@ from zlib import crc32
 
 from ocsync.errors import ConfigError
 from ocsync.models import Entry, Ref
-from ocsync.schema import ref_key
+from ocsync.schema import KINDS, ref_key
 from ocsync.store import files, log
 from ocsync.store.number_ranges import NumberRanges
 
@@ -269,7 +269,7 @@ def load(folder: Path, segments: Sequence[Path]) -> JournalIndex | None:
             header = file.readline()
         payload = log.decode_line(header[:-1])
         facts = json.loads(payload or b"null")
-        if payload is None or facts["format"] != _FORMAT:
+        if payload is None or facts["format"] != _FORMAT or not KINDS.keys() >= {*facts["kinds"]}:
             return None
         index = JournalIndex(facts, partial(files.open_for_reading, path), len(header))
     except (OSError, ConfigError, ValueError, KeyError, TypeError, AttributeError):
