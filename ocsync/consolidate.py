@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -65,7 +66,7 @@ def consolidate(
     A ref keeps the spelling that it has first. With a *limit* entries of more refs than that go to
     *spill*: only where no edit depends on one of another ref (see `ordering.are_unrelated`).
     """
-    nets: dict[str, _RefAccumulator | Entry] = {}
+    nets: dict[str, Entry | _PlainSets | _RefAccumulator] = {}
     ordering = Ordering()
     before: dict[int, set[int]] = defaultdict(set)
     for entry in entries:
@@ -79,10 +80,12 @@ def consolidate(
                 nets[key] = entry  # many refs have no other one
                 continue
             net = nets[key] = _RefAccumulator(entry.ref)
-        elif isinstance(net, Entry):
-            first, net = net, _RefAccumulator(net.ref)
-            net.fold(first)
-            nets[key] = net
+        elif not isinstance(net, _RefAccumulator):
+            if isinstance(net, Entry):
+                net = nets[key] = _PlainSets(net)
+            if ordering.is_idle and net.take(entry):
+                continue
+            net = nets[key] = net.accumulator()
         if not (ordering.is_idle and net.is_independent and entry.op in _UNNOTED_OPS):
             for barrier in ordering.take(entry):
                 before[entry.seq].update(barrier.entries)
@@ -142,19 +145,21 @@ def _is_plain(entry: Entry) -> bool:
     """Return whether *entry* by itself is the change that it makes, and matters to no other ref."""
     is_set = entry.op is Op.SET and not entry.expect
     independent = is_set and entry.ref[: entry.ref.find("/")] in INDEPENDENT
-    return independent and not any(map(_is_deep, entry.fields))
+    return independent and _are_flat(*entry.fields)
 
 
 def _plain(entry: Entry) -> Change:
     """Return the change that a plain *entry* makes."""
-    return Change(
-        op=Op.SET, ref=entry.ref, fields=entry.fields, replace=False, entries=(entry.seq,)
-    )
+    return Change(op=Op.SET, ref=entry.ref, fields=entry.fields, entries=(entry.seq,))
 
 
-def _is_deep(path: str) -> bool:
-    """Return whether *path* may lie inside another one, or have others inside it that do."""
-    return path.count(".") > 1 or path == "xp"
+@lru_cache(1024)
+def _are_flat(*paths: str) -> bool:
+    """Return whether none of *paths* may lie inside another one, or have others inside it that do.
+
+    Nearly all entries of a plan have the same paths.
+    """
+    return not any(path.count(".") > 1 or path == "xp" for path in paths)
 
 
 def merge(fields: Fields, path: str, value: Any) -> None:
@@ -174,6 +179,49 @@ def merge(fields: Fields, path: str, value: Any) -> None:
             fields[outer] = with_value(fields[outer], below, value)
             return
     fields[path] = value
+
+
+class _PlainSets:
+    """Plain entries of one ref that all set the same fields: the last values count.
+
+    *fields* are those of the last one, and never changed.
+    """
+
+    __slots__ = ("entries", "fields", "ref")
+
+    def __init__(self, entry: Entry) -> None:
+        self.ref = entry.ref
+        self.fields = entry.fields
+        self.entries = [entry.seq]
+
+    def take(self, entry: Entry) -> bool:
+        """Take *entry* and return true, or return false when it is not such a one.
+
+        An object may have to be cleared first (see `_RefAccumulator`).
+        """
+        fields = entry.fields
+        if (
+            entry.op is not Op.SET
+            or entry.expect
+            or [*fields] != [*self.fields]
+            or dict in map(type, fields.values())
+        ):
+            return False
+        self.fields = fields
+        self.entries.append(entry.seq)
+        return True
+
+    def changes(self) -> list[Change]:
+        """Return the change that they make, as a list."""
+        entries = tuple(self.entries)
+        return [Change(op=Op.SET, ref=self.ref, fields=self.fields, entries=entries)]
+
+    def accumulator(self) -> _RefAccumulator:
+        """Return an accumulator of the same entries, for those that are not plain."""
+        net = _RefAccumulator(self.ref)
+        net.fold(Entry(op=Op.SET, ref=self.ref, fields=self.fields, seq=self.entries[0]))
+        net.entries = self.entries
+        return net
 
 
 class _RefAccumulator:
@@ -290,7 +338,7 @@ class _RefAccumulator:
         if (self.fields or self.op is not Op.SET) and self._is_apart(new):
             self._finish()
         fields, sums = self.fields, self.sums
-        is_flat = not any(map(_is_deep, new))
+        is_flat = _are_flat(*new)
         if is_flat and (self.simple or not (fields or sums)):
             fields.update(new)
         else:
@@ -298,7 +346,7 @@ class _RefAccumulator:
                 if sums:
                     sums.pop(path, None)
                 merge(fields, path, value)
-            is_flat = not any(map(_is_deep, fields))
+            is_flat = _are_flat(*fields)
         effects = self.kind.name in _WITH_SIDE_EFFECT
         self.simple = is_flat and self.op is Op.SET and not (sums or effects)
 
