@@ -385,20 +385,24 @@ class _Reading:
     async def take(self, step: Step, current: Document | None, later: Fields | None) -> None:
         """Take the *current* document of the ref of *step*, which *later* steps set fields of."""
         ref, preflight = step.ref, self._preflight
+        kind = kind_of(ref)
         self._group.append((ref, current))
         if len(self._group) >= _KEPT_DOCUMENTS:
             self._keep_group()
-        awaited = self._creations.makers.get(ref_key(ref), set()).intersection(step.needs)
-        if awaited and step.change.expect and current is None:
-            return
+        if step.change.expect and current is None:
+            makers = self._creations.makers.get(ref_key(ref), ())
+            if any(number in makers for number in step.needs):
+                return  # it is created before this step
         prepared = prepare_request(step, current, later)
         if linked_refs(ref) and is_unchanged(step.change, prepared.sent, current):
             self._linking.append(step)
         preflight.prepared.add(step.number, prepared)
-        if watched := watched_fields(kind_of(ref)):
+        if watched := watched_fields(kind):
             preflight.watched[step.number] = values_before(watched, current)
         conflict = conflict_of(step, prepared, current)
-        if not conflict and (SUMMED_QUANTITY in {*step.change.fields, *step.change.adjust}):
+        written = (step.change.fields, step.change.adjust)
+        is_summed = kind.quantity_summed_by and any(SUMMED_QUANTITY in some for some in written)
+        if is_summed and not conflict:
             conflict = await _summed_conflict(self._session, step, current)
         if conflict:
             preflight.conflicts.append(conflict)
