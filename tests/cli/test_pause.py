@@ -25,11 +25,12 @@ def test_a_pause_is_remembered_with_why_and_until(ocsync: Run, shop: Shop) -> No
 
     assert result.code == 0
     assert "‖ inventory  paused until" in result.out
+    assert re.search(r"(?m)^  A pause does not hold deletes, .* search index\.$", result.err)
     assert remembered["reason"] == "stocktake"
     assert remembered["phase"] == "paused"
     assert remembered["found"]["Paused"] is False
     again = ocsync("pause", "inventory")
-    assert (again.code, "already paused by this workspace for" in again.out) == (0, True), again
+    assert (again.code, "already paused by you for" in again.out) == (0, True), again
 
 
 def test_only_the_switch_is_sent(ocsync: Run, shop: Shop) -> None:

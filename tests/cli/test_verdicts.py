@@ -105,11 +105,14 @@ def test_no_duration_is_negative(ocsync: Run, shop: Shop) -> None:
 @pytest.mark.parametrize("diff", [True, False])
 def test_a_plan_names_every_pause_that_resume_ends(ocsync: Run, shop: Shop, diff: bool) -> None:
     [ref] = shop.stock(records=1)
-    ocsync("pause", "inventory", "buyers", "--for", "2h")
+    ocsync("pause", "inventory", "buyers", "--for", "2h", "--reason", "why")
     ocsync("stage", "set", ref, "QuantityAvailable=9")
     words = ("plan", "--diff") if diff else ("plan",)
     shown = ocsync(*words)
-    assert "inventory  paused by you for" in shown.out
+    [text] = re.findall(r"inventory  (paused by you for .*), \"why\", until", shown.out)
+    assert re.sub(r"[0-9.]+", "N", text) == "paused by you for N s"
+    for again in (ocsync("status"), ocsync("status", "--offline")):
+        assert re.search(r'inventory  paused by you for [0-9.]+ s, "why", until', again.out)
     assert "resume will unpause it too" in next(x for x in shown.out.splitlines() if "buyers" in x)
     assert "targets as of" in shown.out
     assert ocsync(*words, "--json").data["targets"]["will_unpause"] == ["buyers", "inventory"]
