@@ -189,9 +189,10 @@ def _show(ctx: Context, name: str, identity: Identity, missing: list[str]) -> No
         ctx.console.info("the role FullAccess lets a leaked secret do everything", "!")
     if missing:
         ctx.console.print(f"missing roles: {', '.join(missing)}", "!")
-        ctx.console.info("  In the Portal: open the API client, look up its default context user,")
-        ctx.console.info("  and assign this user a security profile with these roles (never")
-        ctx.console.info("  FullAccess). Then sign in again.")
+        ctx.console.info(
+            "  In the Portal: open the API client, look up its default context user, and assign "
+            "this user a security profile with these roles (never FullAccess). Then sign in again."
+        )
         ctx.console.suggest(f"ocsync login {name}")
     else:
         ctx.console.suggest("ocsync doctor", "ocsync stage import FILE")

@@ -22,6 +22,13 @@ _COLUMNS = (State.DONE, State.UNCHANGED, State.FAILED, State.CONFLICT, State.BLO
 _ALWAYS = (State.DONE, State.UNCHANGED, State.FAILED)
 
 
+_UNKNOWN_NOTE = (
+    "  Changes with an unknown outcome are staged again. If one took effect, drop it: "
+    "ocsync stage drop REF. An adjustment expects the value from before, so it is not "
+    "applied twice."
+)
+
+
 def lines(result: ResumeReport) -> Iterator[Line]:
     """Yield the report of a resume, after that of the run that it continued first."""
     if result.continued and result.continued.run:
@@ -37,9 +44,7 @@ def lines(result: ResumeReport) -> Iterator[Line]:
     yield from outcome_table(info)
     yield from _unsettled_lines(result.problems, info)
     if any(outcome.state is State.UNKNOWN for outcome in result.problems):
-        yield "", "  Changes with an unknown outcome are staged again. If one took effect, drop it:"
-        yield "", "  ocsync stage drop REF. An adjustment expects the value from before, so it is"
-        yield "", "  not applied twice."
+        yield "", _UNKNOWN_NOTE
     if result.verification:
         yield from verify.proof_lines(result.verification)
         yield from finding_lines(result.verification.findings)
