@@ -599,7 +599,7 @@ def _explain_template(
         ctx.console.info(f"  {verb} must have {', '.join(facts['required'])}")
     if "xp" in row.fields:
         ctx.console.info("  xp: add columns such as xp.color (text) and xp.size: (JSON)")
-    ctx.console.info("  an empty cell leaves the field unchanged; \\N is null")
+    ctx.console.info("  an empty cell leaves the field unchanged; \\N sets it to null")
     name = file if file != "-" else f"{kind}.csv"
     ctx.console.suggest(f"ocsync stage import {name}" + (f" --kind {kind}" if not by_ref else ""))
 

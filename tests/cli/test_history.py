@@ -331,7 +331,7 @@ def test_deletes_can_be_verified(ocsync: Run, shop: Shop) -> None:
     assert ocsync("verify", name).code == 0
     shop.seed(catalog=[{"ID": "D", "Name": "D"}])
     again = ocsync("verify", name)
-    assert (again.code, "catalog/D   it exists again" in again.out) == (5, True)
+    assert (again.code, "catalog/D   was deleted, but exists again" in again.out) == (5, True)
     assert ocsync("verify").code == 66, "no resume yet"
 
 
