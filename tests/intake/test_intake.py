@@ -21,6 +21,7 @@ from ocsync.intake import (
 )
 from ocsync.intake.field_values import validate
 from ocsync.intake.mapping import FileMapping, Rule
+from ocsync.json_text import repeated_key
 from ocsync.models import Entry, Op
 from ocsync.schema import KINDS
 from tests.builders import entry
@@ -70,6 +71,7 @@ def test_arguments_are_typed_by_the_table(
 
 
 REFUSED: list[tuple[str, str, list[str], str]] = [
+    ("set", "catalog/C", ['xp:={"a":1,"a":2}'], 'repeats the key "a"'),
     ("set", REF, ["QuantityAvailable=1.0E+05"], "is not a whole number"),
     ("set", REF, ["QuantityAvailable=1.0"], "is not a whole number"),
     ("set", REF, ["QuantityAvailable=3000000000"], "32 bits"),
@@ -345,6 +347,37 @@ def test_a_bad_id_is_told_in_its_own_column() -> None:
     data = b"QuantityAvailable,ProductID,InventoryRecordID\n1,P,R 1\n1,,R\n"
     found = [(p.line, p.column, p.field) for p in refused(data, kind="inventory").problems]
     assert found == [(2, 3, "InventoryRecordID"), (3, 2, "ProductID")]
+
+
+REPEATED = {
+    b'{"ref":"catalog/C","fields":{"Name":"a","Name":"b"}}\n': (1, "Name"),
+    b'{"ref":"catalog/D","fields":{"Active":true}}\n{"ref":"catalog/C","fields":{"xp":{"\\u0061":1,"a":"\\""}}}\n': (
+        2,
+        "a",
+    ),
+    b'{"ref":"catalog/D","ref":"catalog/C","fields":{"Name":"a"}}': (1, "ref"),
+    b'[\n{"ref":"catalog/D","fields":{"Active":true}},\n{"ref":"catalog/C","fields":{"":1,\n"":1}}]': (
+        3,
+        "",
+    ),
+    b'\n{"Items":[\n{"ID":"C"}],\n"Items":[]}': (2, "Items"),
+}
+
+
+@pytest.mark.parametrize("data", REPEATED)
+def test_equal_keys_of_one_object_are_refused(data: bytes) -> None:
+    number, key = REPEATED[data]
+    [problem] = refused(data, "edits.json").problems
+    assert (problem.where, problem.line) == ("edits.json", number)
+    assert problem.why == f'repeats the key "{key}" in one object'
+
+
+@given(st.recursive(st.text() | st.none(), lambda inner: st.dictionaries(st.text(), inner)))
+def test_a_key_is_repeated_only_if_it_is_there_twice(value: Any) -> None:
+    for text in (json.dumps(value), json.dumps(value, ensure_ascii=False)):
+        assert repeated_key(text, json.loads(text)) == ""
+        twice = f'{{"k": {text}, "k": {text}}}'
+        assert "k" in repeated_key(twice, json.loads(twice))
 
 
 @pytest.mark.parametrize(
