@@ -291,10 +291,8 @@ def _write(
     from ocsync.store.files import atomic_writer, real_path
 
     if file == "-":
-        with ctx.console.hushed():
-            sys.stdout.flush()
-            write_to(sys.stdout.buffer, spool, exported, presentation)
-            sys.stdout.buffer.flush()
+        with ctx.console.document_output("the export") as output:
+            write_to(output, spool, exported, presentation)
         return
     path = real_path(Path(file))
     if path.exists() and not force:

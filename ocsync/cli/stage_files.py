@@ -304,7 +304,7 @@ def register(group: typer.Typer) -> None:
             ctx.folder().journal.entries(), refs or (), kind and kind_named(kind).name
         )
         lines = exports.csv_lines(entries) if form == "csv" else exports.json_lines(entries)
-        _write_lines(ctx, file, lines, force=force)
+        _write_lines(ctx, file, lines, "the staged edits", force=force)
         _show_exported(ctx, file, form, entries)
 
     @command(group, "template", exits=_EXITS, cls=_KindsInHelp)
@@ -338,7 +338,8 @@ def register(group: typer.Typer) -> None:
         row = kind_named(kind)
         names = header_for(row, by_ref=by_ref, expect=expect or ())
         if not ctx.console.json or file != "-":
-            _write_lines(ctx, file, [(",".join(names) + "\n").encode()], force=force)
+            header = (",".join(names) + "\n").encode()
+            _write_lines(ctx, file, [header], "the template", force=force)
         facts = {"kind": kind, "file": file, "columns": names, "required": required_fields(row),
                  "ops": [op.value for op in row.ops]}  # fmt: skip
         ctx.console.document("stage template", facts)
@@ -619,17 +620,20 @@ def _open_source(file: str) -> Any:
         raise FileMissing(f"{file}: {error.strerror}") from error
 
 
-def _write_lines(ctx: Context, file: str, lines: Iterable[bytes], *, force: bool) -> None:
-    """Write *lines* to *file*, all or none, or to stdout; nothing to stdout with --json."""
+def _write_lines(
+    ctx: Context, file: str, lines: Iterable[bytes], name: str, *, force: bool
+) -> None:
+    """Write the *lines* of the document *name* to *file*, all or none, or to stdout.
+
+    With --json nothing is written to stdout.
+    """
     from ocsync.store.files import atomic_writer, real_path
 
     if file == "-":
         data = list(lines)
         if not ctx.console.json:
-            with ctx.console.hushed():
-                sys.stdout.flush()
-                sys.stdout.buffer.writelines(data)
-                sys.stdout.buffer.flush()
+            with ctx.console.document_output(name) as output:
+                output.writelines(data)
         return
     path = real_path(Path(file))
     if path.exists() and not force:

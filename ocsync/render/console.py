@@ -11,6 +11,7 @@ nothing more is written to it, and the command continues.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -18,10 +19,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from ocsync.characters import escape_invisible, replace_undecodable
-from ocsync.render.streams import write_text
+from ocsync.errors import OcsyncError
+from ocsync.render.streams import discard, write_text
 
 if TYPE_CHECKING:
     from ocsync.render.ci import Ci
@@ -188,6 +190,26 @@ class Console:
     def hushed(self) -> AbstractContextManager[None]:
         """Show no progress during the block, which uses the terminal itself."""
         return self._life.hushed() if self._life else nullcontext()
+
+    @contextmanager
+    def document_output(self, name: str) -> Iterator[BinaryIO]:
+        """Yield standard output for the bytes of a document, which is *name*, as in "the report".
+
+        Raises OcsyncError if it does not take all of them; a reader that is gone has had enough.
+        """
+        write_text(sys.stdout, "", flush=True)
+        try:
+            with self.hushed():
+                yield sys.stdout.buffer
+                sys.stdout.buffer.flush()
+        except OSError as error:
+            if error.filename:
+                raise
+            discard(sys.stdout)
+            if error.errno != errno.EPIPE:
+                text = f"cannot write {name} to standard output: {error.strerror}"
+                hint = "free disk space, or give a FILE elsewhere, then run the same command again"
+                raise OcsyncError(f"{text}; the output is incomplete", hint=hint) from error
 
     @contextmanager
     def redrawn(self) -> Iterator[Callable[[], bool]]:
