@@ -1,10 +1,13 @@
-"""Reports of a run: JUnit XML, Markdown and CSV for other tools, HTML for people."""
+"""Reports of a run: JUnit XML, Markdown and CSV for other tools, HTML for people.
+
+Those that people read show characters that cannot be seen as escapes, as a terminal does. CSV is
+data, so its cells hold every text as it is.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -13,6 +16,7 @@ from xml.etree import ElementTree as Xml
 
 import msgspec
 
+from ocsync.characters import escape_invisible
 from ocsync.models import Sign, State
 from ocsync.render.findings import answered_text, sign_counts
 from ocsync.render.history import step_remark
@@ -26,7 +30,6 @@ if TYPE_CHECKING:
 
 _PROBLEM_LIMIT = 1000
 """The number of problems in a Markdown report: GitHub takes a summary of one mebibyte."""
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _FAILURES = (State.FAILED.value, State.CONFLICT.value)
 _SIGN_WORDS = {
     Sign.MOVED.value: "moved",
@@ -100,8 +103,8 @@ def _verdict(row: StepRow) -> tuple[str, str]:
 
 
 def _xml_text(text: str) -> str:
-    """Return *text* with the characters that XML cannot hold replaced."""
-    return _NOT_XML.sub("\ufffd", text)
+    """Return *text* with what cannot be seen as escapes, as on a terminal: XML holds all others."""
+    return escape_invisible(text, keep="\t\n")
 
 
 def _utc_text(timestamp: str) -> str:
