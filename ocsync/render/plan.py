@@ -23,9 +23,9 @@ from ocsync.render.text import (
     columns,
     count,
     duration,
+    field_value_text,
     first_few,
     local_time,
-    value_text,
 )
 from ocsync.risks import Risk
 
@@ -294,7 +294,7 @@ def explain(steps: Sequence[Step], entries: Mapping[int, Entry], now: datetime) 
             yield (
                 f"  ! entry {conflict.seq} expects "
                 f"{assignment_text(conflict.field, conflict.expected)}, "
-                f"but earlier entries set it to {value_text(conflict.staged)}"
+                f"but earlier entries set it to {field_value_text(conflict.field, conflict.staged)}"
             )
 
 

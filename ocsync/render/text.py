@@ -44,10 +44,12 @@ def duration(seconds: float) -> str:
 
 
 def value_text(value: Any) -> str:
-    """Return a JSON value as it is typed on the command line: text bare, all else as JSON."""
-    if isinstance(value, str) and value and value == value.strip() and "\n" not in value:
-        return value
-    return json_text(value)
+    """Return a JSON value as it is typed on the command line: text bare, all else as JSON.
+
+    Text that would be taken for nothing, such as null, is quoted.
+    """
+    is_clear = isinstance(value, str) and value == value.strip() and value not in ("", "null")
+    return value if is_clear and "\n" not in value else json_text(value)
 
 
 def json_text(value: Any) -> str:
@@ -55,9 +57,13 @@ def json_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def field_value_text(path: str, value: Any) -> str:
-    """Return the value of a field; in xp as JSON, as only that tells text from other types."""
-    return json_text(value) if path.startswith("xp.") else value_text(value)
+def field_value_text(path: str, value: Any, limit: int = 0) -> str:
+    """Return the value of a field; in xp as JSON, as only that tells text from other types.
+
+    With *limit* it takes that many characters at most.
+    """
+    text = json_text(value) if path.startswith("xp.") else value_text(value)
+    return truncate(text, limit) if limit else text
 
 
 def assignment_text(path: str, value: Any, sign: str = "=") -> str:
