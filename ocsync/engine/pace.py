@@ -48,10 +48,9 @@ def begin_as_proven(session: Session) -> None:
     That run must be recent, and no request of it refused for the rate: limits are not documented,
     and may change.
     """
-    runs = session.folder.runs
-    last = next((i for i in runs.read_all() if i.kind == "resume" and i.ended), None)
-    if last and seconds_between(last.ended, session.now()) < _PROVEN_SECONDS:
-        samples = runs.get(last.id).pace()
+    last = session.folder.runs.newest_resume(lambda info: bool(info.ended))
+    if last and seconds_between(last.read_info().ended, session.now()) < _PROVEN_SECONDS:
+        samples = last.pace()
         if samples and not any(sample.throttled for sample in samples):
             most = max(sample.in_flight for sample in samples)
             session.api.widen(min(most, samples[-1].window) / 2)

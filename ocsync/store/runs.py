@@ -315,10 +315,17 @@ class Runs:
                 return run
         return None
 
+    def newest_resume(self, accept: Callable[[RunInfo], bool] = lambda _: True) -> Run | None:
+        """Return the newest resume whose record *accept* takes, or None."""
+        for info in self.read_all():
+            if info.kind == "resume" and accept(info):
+                return self._open(self._folder / info.id)
+        return None
+
     def pending_verification(self) -> Run | None:
         """Return the last resume if its verification was interrupted, else None."""
-        last = next((info for info in self.read_all() if info.kind == "resume"), None)
-        return self._open(self._folder / last.id) if last and last.verification_pending else None
+        last = self.newest_resume()
+        return last if last and last.read_info().verification_pending else None
 
     def get(self, name: str = "", kind: RunKind | None = None) -> Run:
         """Return the run whose ID is *name*, or alone begins with it; without, the newest.
