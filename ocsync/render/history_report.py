@@ -19,7 +19,7 @@ import msgspec
 from ocsync.characters import escape_invisible
 from ocsync.models import Sign, State
 from ocsync.render.findings import answered_text, sign_counts
-from ocsync.render.history import step_remark
+from ocsync.render.history import requests_text, step_remark
 from ocsync.render.markdown_text import code, prose
 from ocsync.render.run_page import html_page
 from ocsync.render.status import ending_text
@@ -121,7 +121,7 @@ def _markdown_lines(details: RunDetails) -> Iterator[str]:
     info = details.info
     yield f"## ocsync {info.kind} {info.id}: {ending_text(info.state, info.exit_code)}"
     yield ""
-    facts = [count(info.steps, "step"), count(info.requests, "request"), duration(info.seconds)]
+    facts = [count(info.steps, "step"), requests_text(info), duration(info.seconds)]
     yield f"{prose(info.marketplace)}, {', '.join(facts)}, by {prose(info.user)}"
     if info.plan:
         yield f"plan {code(info.plan)}"

@@ -169,7 +169,8 @@ def _numbers(details: RunDetails) -> Iterator[tuple[str, str, Sequence[str]]]:
     edits = count(info.entries, "staged edit") if info.kind == "resume" else ""
     throttled = sum(sample.throttled for sample in details.pace.samples)
     refused = f"{throttled:,} refused by the rate limit" if throttled else ""
-    yield "requests", f"{info.requests:,}", [edits and f"for {edits}", refused]
+    at_least = "at least " if info.requests_at_least else ""
+    yield "requests", f"{at_least}{info.requests:,}", [edits and f"for {edits}", refused]
     rate = info.requests / info.seconds if info.seconds else 0
     yield "time", duration(info.seconds), [f"{rate:,.0f}/s" if rate else ""]
     for target, seconds in info.paused_seconds.items():

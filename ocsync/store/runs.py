@@ -60,7 +60,9 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     *arrivals* are pairs of seconds after the unpause and the number of messages that had arrived
     by then; the last has all. *verification_pending* says that a verification was requested and has
     not finished. *held* are the targets that were paused, by anyone, when it started to send.
-    *plan* is the fingerprint of its plan.
+    *plan* is the fingerprint of its plan. *requests* and *seconds* have what was sent and worked
+    until *counted_until*, by the commands that ended; *requests_at_least* says that one was killed,
+    so that its last requests are not among them.
     """
 
     id: str
@@ -90,9 +92,11 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     verification_pending: bool = msgspec.field(default=False, name="unproven")
     held: tuple[str, ...] = ()
     plan: str = ""
+    counted_until: str = ""
+    requests_at_least: bool = False
 
     def __post_init__(self) -> None:
-        for stamp in filter(None, (self.started, self.ended)):
+        for stamp in filter(None, (self.started, self.ended, self.counted_until)):
             parse_timestamp(stamp)
 
 
@@ -214,6 +218,11 @@ class Run:
     def record(self, records: Sequence[Intent | Outcome]) -> None:
         """Append a group of intents and outcomes; durable when it returns. Raises OSError."""
         self._log("outcomes").append(map(_encode, records))
+
+    @property
+    def has_outcomes(self) -> bool:
+        """True when a command has begun to send it."""
+        return (self.path / "outcomes.jsonl").exists()
 
     def outcomes(self) -> Iterator[Intent | Outcome]:
         """Yield intents and outcomes, as they happened."""
