@@ -1015,11 +1015,15 @@ class KeptPauseReport(TypedDict):
 
 
 class LostPauseReport(TypedDict):
-    """Target whose pause ended before the replay did; *received* is null without a listener."""
+    """Target whose pause ended before the replay did; *received* is null without a listener.
+
+    *deleted* says that its sync config was deleted.
+    """
 
     target: str
     sent: int
     received: int | None
+    deleted: bool
 
 
 class ProblemGroupReport(TypedDict):

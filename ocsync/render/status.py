@@ -30,6 +30,7 @@ _ENDINGS = {
     6: "conflict",
     7: "unpaused too early",
     75: "server unreachable",
+    78: "sync config missing",
     130: "interrupted",
     143: "interrupted",
 }
