@@ -14,6 +14,7 @@ import httpx
 
 from ocsync.client.aiohttp_import import aiohttp
 from ocsync.client.pacing import Pacer
+from ocsync.client.transport import header_of
 from ocsync.events import Emit, InFlight, Waiting
 
 THROTTLED = "throttled by OrderCloud"
@@ -281,7 +282,7 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
 
 def retry_after(response: httpx.Response) -> float | None:
     """Return the seconds of a `Retry-After` (a number or a date), or None if it has none."""
-    text = response.headers.get("retry-after", "").strip()
+    text = header_of(response, "retry-after").strip()
     if not text:
         return None
     try:

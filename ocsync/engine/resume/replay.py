@@ -22,6 +22,7 @@ from __future__ import annotations
 import math
 import random
 import time
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -126,7 +127,7 @@ class Replay:
         self._lagging = {ref_key(ref) for ref in lagging_bases(steps)}
         self._written: dict[str, list[Intent]] = {}
         self._began_at = time.monotonic()
-        self._done_at: dict[int, float] = {}
+        self._done_at: OrderedDict[int, float] = OrderedDict()
         self._predecessors: Predecessors | None = None
         self._waited = 0
         for intent in (*recent, *progress.lagging):
@@ -454,11 +455,12 @@ def _took_effect(intent: Intent, found: Document | None) -> bool:
     """
     if found is None:
         return False
+    plain = diff(intent.ref, intent.sent, found)
+    if not plain:
+        return not _still_there(intent, found)
     differences = diff_as_written(intent.ref, intent.sent, found, created=intent.absent)
     filled_in = {  # a value that was there before shows nothing, though the platform may keep it
-        path: pair["found"]
-        for path, pair in diff(intent.ref, intent.sent, found).items()
-        if path not in differences
+        path: pair["found"] for path, pair in plain.items() if path not in differences
     }
     if any(json_equal(value, intent.before.get(path)) for path, value in filled_in.items()):
         return False
