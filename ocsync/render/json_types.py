@@ -778,12 +778,16 @@ class MappedColumn(TypedDict):
 
 
 class StageMapDocument(TypedDict):
-    """First mapping for a file; `missing` IDs are in no column."""
+    """First mapping for a file; `missing` IDs are in no column.
+
+    `encoding` is the one that was assumed; empty where the file shows its own.
+    """
 
     kind: str
     file: str
     mapping: str
     written: str
+    encoding: str
     missing: list[str]
     columns: list[MappedColumn]
 
