@@ -207,7 +207,9 @@ def _resent(view: PlanView, names: Sequence[str]) -> Iterator[tuple[list[str], s
 
 
 def _pause_text(view: PlanView, pause: Pause) -> str:
-    return pause_text(pause.by, pause.since, view.now, until=pause.until, reason=pause.reason)
+    return pause_text(
+        pause.by, pause.since, view.now, until=pause.until, reason=pause.reason, run=pause.run
+    )
 
 
 def _state_of(view: PlanView, name: str) -> PauseState:

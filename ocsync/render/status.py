@@ -113,10 +113,10 @@ def _pause_rows(name: str, pause: Mapping[str, Any], now: datetime) -> Iterator[
 
 
 def _pause_text(pause: Mapping[str, Any], now: datetime) -> str:
-    by, since, until, reason = (
-        str(pause.get(name) or "") for name in ("by", "since", "until", "reason")
+    by, since, until, reason, run = (
+        str(pause.get(name) or "") for name in ("by", "since", "until", "reason", "run")
     )
-    text = pause_text(by, since, now, until=until, reason=reason)
+    text = pause_text(by, since, now, until=until, reason=reason, run=run)
     if pause.get("phase") == "paused":
         return text
     phase = str(pause.get("phase"))

@@ -26,9 +26,12 @@ def log_id_text(log_id: str) -> str:
 def duration(seconds: float) -> str:
     """Return *seconds* in the two largest units, as in `14 min 20 s`; tenths below ten seconds.
 
-    Less than none, after a clock was set back, is shown as none.
+    Less than a tenth is shown in hundredths, and less than none, after a clock was set back, as
+    none.
     """
     seconds = max(seconds, 0.0)
+    if 0 < seconds < 0.095:
+        return f"{max(seconds, 0.01):.2f} s"
     if seconds < 9.95:
         return f"{seconds:.1f} s".replace(".0 s", " s")
     whole = round(seconds)

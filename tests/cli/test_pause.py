@@ -44,6 +44,7 @@ def test_somebody_elses_pause_is_left_alone(ocsync: Run, shop: Shop) -> None:
     refused = ocsync("pause", "inventory", "catalogs")
     assert refused.code == 7
     assert "paused by someone else" in refused.err
+    assert "so that resume unpauses it: ocsync pause inventory --adopt" in refused.err
     assert not shop.paused("/integrations/entitysync/catalogs"), "nothing of it was done"
 
     assert ocsync("unpause", "inventory").code == 7

@@ -99,7 +99,7 @@ def test_no_duration_is_negative(ocsync: Run, shop: Shop) -> None:
     ]
     assert "begins in the future" in said[2].out
     assert [said[2].code, said[3].code] == [1, 0]
-    assert duration(-5) == "0 s"
+    assert [duration(s) for s in (-5, 0.001, 0.04, 0.2)] == ["0 s", "0.01 s", "0.04 s", "0.2 s"]
 
 
 @pytest.mark.parametrize("diff", [True, False])
@@ -121,3 +121,12 @@ def test_a_plan_names_every_pause_that_resume_ends(ocsync: Run, shop: Shop, diff
     told = ocsync("plan", "--diff").out
     assert "someone else unpaused it" in told
     assert ocsync("plan", "--json").data["targets"]["will_unpause"] == ["buyers"], "that was seen"
+
+
+def test_a_pause_of_a_run_names_the_run(ocsync: Run, shop: Shop) -> None:
+    [ref] = shop.stock(records=1)
+    ocsync("stage", "set", ref, "AddressID=nowhere")
+    assert ocsync("resume").code == 3
+    run = ocsync("history", "--json").data["runs"][0]["id"]
+    for shown in (ocsync("status"), ocsync("plan")):
+        assert re.search(rf"inventory  paused by you for [0-9.]+ s, for run {run}\n", shown.out)

@@ -12,6 +12,7 @@ from ocsync.engine.doctor.check import CheckResult, Setup, of_error, passed, pro
 from ocsync.engine.session import check_pinned_url
 from ocsync.errors import Conflict, ExitCode, OcsyncError
 from ocsync.store.profiles import environment_of, is_loopback
+from ocsync.store.workspace import ADD_PROFILE
 
 _BAD = ExitCode.BAD_CONFIG
 
@@ -23,7 +24,7 @@ def settings(setup: Setup) -> Iterator[CheckResult]:
         yield problem(
             "no profile",
             "commands do not know which marketplace to use, nor as whom",
-            "ocsync profile add NAME --environment useast-sandbox --client-id ID --secret-env VAR",
+            f"ocsync login, or {ADD_PROFILE}",
             code=_BAD,
         )
         return
