@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from tempfile import NamedTemporaryFile, TemporaryDirectory
+from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 from ocsync.errors import InputError
@@ -56,10 +56,11 @@ def read_rows(label: str, stream: BinaryIO, named: Collection[str] = ()) -> Iter
     *named* are the columns that a mapping names. Raises InputError, ConfigError.
     """
     module = duckdb("Parquet", "export to a .csv file")
-    with NamedTemporaryFile(suffix=".parquet") as copy, open_connection(module) as connection:
-        shutil.copyfileobj(stream, copy)
-        copy.flush()
-        table = f"read_parquet({quoted(copy.name)})"
+    with TemporaryDirectory() as folder, open_connection(module) as connection:
+        copy = Path(folder) / "rows.parquet"
+        with copy.open("wb") as opened:
+            shutil.copyfileobj(stream, opened)
+        table = f"read_parquet({quoted(str(copy))})"
         try:
             columns = columns_of(connection, f"FROM {table}")
             names = ", ".join(text_of(c, quoted(c.name, '"')) for c in columns)

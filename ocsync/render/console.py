@@ -157,13 +157,17 @@ class Console:
         if os.environ.get("FORCE_COLOR") or _is_on(os.environ.get("CLICOLOR_FORCE", "")):
             return True
         plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-        return not plain and os.environ.get("CLICOLOR") != "0" and stream.isatty()
+        if plain or os.environ.get("CLICOLOR") == "0":
+            return False
+        return stream.isatty() and _obeys_escape_codes(stream)
 
     def can_animate(self) -> bool:
         """Return whether progress may be drawn: on a terminal without JSON, outside of CI."""
         dumb = os.environ.get("CI") or os.environ.get("TERM") == "dumb"
         alone = not self.json or not sys.stdout.isatty()
-        return sys.stderr.isatty() and alone and not (self.quiet or dumb)
+        if not sys.stderr.isatty() or not alone or self.quiet or dumb:
+            return False
+        return _obeys_escape_codes(sys.stderr)
 
     @contextmanager
     def alive(self, name: str) -> Iterator[None]:
@@ -309,6 +313,15 @@ def terminal_columns(stream: TextIO) -> int:
         return os.get_terminal_size(stream.fileno()).columns or _USUAL_COLUMNS
     except (OSError, ValueError):
         return _USUAL_COLUMNS
+
+
+def _obeys_escape_codes(stream: TextIO) -> bool:
+    """Return whether the terminal of *stream* obeys escape codes; old ones of Windows do not."""
+    if os.name != "nt":
+        return True
+    from ocsync.render.windows_console import enable_escape_codes
+
+    return enable_escape_codes("stdout" if stream is sys.stdout else "stderr")
 
 
 def _is_on(value: str) -> bool:
