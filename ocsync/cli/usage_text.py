@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 _REWORDED = (
+    (r"^Invalid value: ", ""),
     (r"is not a valid int(?:eger)?(?: range)?\.$", "is not a whole number"),
     (r"is not a valid float(?: range)?\.$", "is not a number"),
     (r"(\S+) is not in the range x>=(\S+?)\.$", r"\1 is less than \2"),

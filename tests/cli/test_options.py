@@ -104,6 +104,7 @@ def test_the_groups_are_those_of_the_outline() -> None:
     ("resume --max-rate x", "'x' is not a number", "resume"),
     ("resume --max-failures 0", "0 is less than 1", "resume"),
     ("emulator --port 99999", "99999 is not between 0 and 65535", "emulator"),
+    ("pause inventory --for 2", '"2" has no unit; write it as 2h or 90s', "pause"),
     ("status now", "unexpected argument: now", "status"),
 ])  # fmt: skip
 def test_a_usage_error_is_in_plain_words_and_names_the_help(
