@@ -108,9 +108,9 @@ class Api:
         return self._throttle.requests_throttled
 
     @property
-    def throttled_headers(self) -> httpx.Headers:
-        """The headers of the last of those answers; empty without one."""
-        return self._throttle.throttled_headers
+    def last_retry_after(self) -> str:
+        """The `Retry-After` of the last of those answers; empty without one."""
+        return self._throttle.last_retry_after
 
     @property
     def clock_skew(self) -> float | None:

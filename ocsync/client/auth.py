@@ -141,7 +141,7 @@ class OrderCloudAuth:
     def location(self, response: httpx.Response) -> str:
         """Return where *response* redirects to, without the registered secrets."""
         text = header_of(response, "location")
-        return self.redact(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+        return self.redact(text.encode()).decode("utf-8", "replace")
 
     def _accept_token(self, response: httpx.Response) -> None:
         try:

@@ -100,7 +100,7 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
         self._gated_seconds = 0.0
         self.requests_sent = 0
         self.requests_throttled = 0
-        self.throttled_headers = httpx.Headers()
+        self.last_retry_after = ""
 
     @property
     def in_flight(self) -> int:
@@ -272,7 +272,7 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
     def _update_pacer(self, response: httpx.Response, latency: float) -> None:
         if response.status_code in (429, 503):
             self.requests_throttled += 1
-            self.throttled_headers = response.headers
+            self.last_retry_after = header_of(response, "retry-after")
             self._pacer.throttled(self._now(), retry_after(response), latency)
         elif response.status_code >= 500:
             self._pacer.failed()

@@ -118,7 +118,10 @@ def server_of(request: httpx.Request) -> Origin:
 
 
 class Answer(httpx.Response):
-    """An answer that was read whole, without its encoding. Its headers are in *fields*."""
+    """An answer that was read whole, without its encoding.
+
+    Its headers are in *fields*, where a byte that is not UTF-8 is a surrogate.
+    """
 
     def __init__(self, status: int, fields: Mapping[str, str], body: bytes) -> None:
         self.status_code = status
@@ -129,7 +132,10 @@ class Answer(httpx.Response):
     @cached_property
     def headers(self) -> httpx.Headers:  # type: ignore[override]
         """A copy of *fields*."""
-        return httpx.Headers([*self.fields.items()])
+        fields = self.fields.items()
+        return httpx.Headers(
+            [(name.encode(), v.encode("utf-8", "surrogateescape")) for name, v in fields]
+        )
 
     @property
     def content(self) -> bytes:
@@ -138,11 +144,12 @@ class Answer(httpx.Response):
 
 
 def header_of(response: httpx.Response, name: str) -> str:
-    """Return the header *name* of *response*, empty without one."""
-    fields: Mapping[str, str] = (
-        response.fields if isinstance(response, Answer) else response.headers
-    )
-    return fields.get(name, "")
+    """Return the header *name* of *response*, empty without one; "?" is a byte that is no text."""
+    if not isinstance(response, Answer):
+        text: str = response.headers.get(name, "")
+        return text
+    text = response.fields.get(name, "")
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
