@@ -239,7 +239,7 @@ def test_a_pause_that_ends_in_the_middle_of_a_replay(
 
 
 @pytest.mark.quick(1)
-@pytest.mark.parametrize("pauses", [True, False])
+@pytest.mark.parametrize("pauses", [False, True])
 def test_a_config_that_is_deleted_in_the_middle_of_a_replay(
     ocsync: Run, shop: Shop, pauses: bool
 ) -> None:

@@ -372,6 +372,7 @@ def test_equal_keys_of_one_object_are_refused(data: bytes) -> None:
     assert problem.why == f'repeats the key "{key}" in one object'
 
 
+@settings(max_examples=25, deadline=None)
 @given(st.recursive(st.text() | st.none(), lambda inner: st.dictionaries(st.text(), inner)))
 def test_a_key_is_repeated_only_if_it_is_there_twice(value: Any) -> None:
     for text in (json.dumps(value), json.dumps(value, ensure_ascii=False)):
