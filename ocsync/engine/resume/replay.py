@@ -166,7 +166,7 @@ class Replay:
         if outcome.state is State.DONE:
             self._note_done(step)
             if tries > 1:
-                text = f"refused at first because it refers to a new entity; sent {tries} times"
+                text = f"refused at first, as what it depends on was new; sent {tries} times"
                 outcome = msgspec.structs.replace(outcome, message=text)
         return outcome
 
@@ -195,13 +195,12 @@ class Replay:
     def _tell_of_wait(self, step: Step, outcome: Outcome) -> None:
         self._waited += 1
         if self._waited == 1:
-            text = (
-                f"{step.ref} was refused ({outcome.status} {outcome.code}) because it refers to a"
-            )
-            self._session.notify(NoticeLevel.WARNING, f"{text} new entity;")
-            text = "OrderCloud may not see new entities immediately, so such steps are repeated"
+            text = f"{step.ref} was refused ({outcome.status} {outcome.code}) and will be resent"
+            self._session.notify(NoticeLevel.WARNING, text)
+            text = "OrderCloud may not see new entities immediately, so a step that depends on one"
+            text += f" is repeated for up to {self._reference_seconds:g} s"
             if self._reference_lag:
-                text += f" for up to {self._reference_seconds:g} s (ocsync probe --show)"
+                text += " (ocsync probe --show)"
             self._session.notify(NoticeLevel.DETAIL, text)
 
     async def _try(self, step: Step) -> Outcome:
