@@ -20,8 +20,8 @@ from contextlib import suppress
 from copy import copy
 from functools import partial
 from io import BytesIO
-from itertools import pairwise
 from pathlib import Path
+from struct import iter_unpack
 from typing import Any, BinaryIO, NamedTuple
 from zlib import crc32
 
@@ -417,7 +417,7 @@ class IndexBuilder:
         # each live entry has a row: where there are no more rows, all of them are live, and differ
         are_all_live = sum(map(len, self._buckets)) == _ROW * state.live.count()
         blocks, fences = list[bytes](), list[bytes]()
-        rows, count, refs, last = list[bytes](), 0, 0, b""
+        rows, count, refs = list[bytes](), 0, 0
 
         def pack(some: Sequence[bytes]) -> None:
             data = b"".join(some)
@@ -425,13 +425,12 @@ class IndexBuilder:
             fences.append(data[:_HASH])
 
         for bucket in self._buckets:
-            kept = [bytes(bucket[i : i + _ROW]) for i in range(0, len(bucket), _ROW)]
+            kept = [row for (row,) in iter_unpack(f"{_ROW}s", bucket)]
             if not are_all_live:
                 kept = [row for row in set(kept) if int.from_bytes(row[_HASH:]) in state.live]
             kept.sort()
-            hashes = [last, *(row[:_HASH] for row in kept)]
-            refs += sum(1 for one, other in pairwise(hashes) if one != other)
-            last, count, rows = hashes[-1], count + len(kept), rows + kept
+            refs += len({row[:_HASH] for row in kept})
+            count, rows = count + len(kept), rows + kept
             while len(rows) >= _BLOCK_ROWS:
                 pack(rows[:_BLOCK_ROWS])
                 del rows[:_BLOCK_ROWS]
