@@ -5,8 +5,9 @@ Only hashes are kept of what has passed: about 100 bytes for a ref.
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
+from struct import Struct
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,7 +16,9 @@ from ocsync.models import Entry, Fields, Op
 from ocsync.schema import kind_of, ref_key
 
 MAX_EXAMPLES = 3
-_HASH_BITS = 0xFFFFFFFF
+_LINE = 4
+"""Bytes of a line's number."""
+_NUMBER = Struct("=I")
 _NESTED = (dict, list)
 
 
@@ -38,81 +41,97 @@ class Contradictions:
         self._ended = 0
         self.examples: list[Contradiction] = []
         self._contradicted: set[int] = set()
-        self._values: dict[int, array[int]] = {}
-        self._shapes: dict[tuple[str, ...], int] = {}
-        self._paths: list[tuple[str, ...]] = []
+        self._rows: dict[int, bytes] = {}
+        self._shapes: dict[tuple[str, ...], _Shape] = {}
+        self._shapes_by_number: list[_Shape] = []
 
     @property
     def refs(self) -> int:
         """The number of refs."""
-        return self._ended + len(self._values)
+        return self._ended + len(self._rows)
 
     @property
     def count(self) -> int:
         """The number of refs with different values for one field."""
         return len(self._contradicted)
 
-    def add(self, entry: Entry, line: int) -> None:
-        """Compare *entry*, of this *line*, with those before it."""
-        key = hash(ref_key(entry.ref))
-        if key in self._contradicted:
+    def add_all(self, entries: Sequence[Entry]) -> None:
+        """Compare *entries*, in order, with those before them; `source` tells their lines."""
+        keys = map(hash, map(ref_key, [entry.ref for entry in entries]))
+        contradicted = self._contradicted
+        for key, entry in zip(keys, entries, strict=True):
+            if key not in contradicted:
+                self._add(key, entry)
+
+    def _add(self, key: int, entry: Entry) -> None:
+        rows = self._rows
+        if entry.op is Op.ADJUST:
+            rows.setdefault(key, self._shape(()).pack_hashes())
             return
         fields = _whole(entry) if entry.op is Op.ASSIGN else entry.fields
-        if entry.op is Op.ADJUST:
-            self._values.setdefault(key, array("I", [self._shape(())]))
-            return
-        earlier = self._values.get(key)
-        paths = tuple(fields)
+        shape = self._shape(tuple(fields))
         try:
-            hashes = [hash(value) & _HASH_BITS for value in fields.values()]
+            hashes = [*map(hash, fields.values())]
         except TypeError:  # lists and objects have no hash of their own
-            hashes = [_hash(value) for value in fields.values()]
-        size, shape = len(paths), self._shapes.get(paths, -1)
-        if earlier is None or (earlier[0] == shape and [*earlier[1 + size :]] == hashes):
-            lines = [line] * size
+            hashes = [*map(_hash, fields.values())]
+        values = shape.pack_hashes(*hashes)
+        line = int(entry.source.rpartition(":")[2])
+        earlier = rows.get(key)
+        if earlier is None or earlier.startswith(values):
+            rows[key] = values + line.to_bytes(_LINE) * len(hashes)
         else:
-            paths, lines, hashes = self._merge(entry, line, key, earlier, paths, hashes)
-        self._values[key] = array("I", [self._shape(paths), *lines, *hashes])
+            rows[key] = self._merged(
+                entry, line, key, earlier, dict(zip(fields, hashes, strict=True))
+            )
 
     def end(self) -> None:
         """Forget the values: no more entries are added."""
-        self._ended, self._values = self.refs, {}
+        self._ended, self._rows = self.refs, {}
 
-    def _merge(
-        self,
-        entry: Entry,
-        line: int,
-        key: int,
-        earlier: array[int],
-        paths: Sequence[str],
-        hashes: Sequence[int],
-    ) -> tuple[tuple[str, ...], list[int], list[int]]:
-        """Return the paths, lines and hashes of a ref after one more line; compare them before."""
-        known = self._paths[earlier[0]]
-        size = len(known)
-        values = {
-            path: (earlier[1 + index], earlier[1 + size + index])
-            for index, path in enumerate(known)
-        }
-        for path, value in zip(paths, hashes, strict=True):
-            first, before = values.get(path, (0, value))
+    def _merged(
+        self, entry: Entry, line: int, key: int, earlier: bytes, hashes: Mapping[str, int]
+    ) -> bytes:
+        """Return the row of a ref after one more entry, whose *hashes* are by path.
+
+        Each is compared with the earlier one.
+        """
+        values = self._shapes_by_number[_NUMBER.unpack_from(earlier)[0]].unpack(earlier)
+        for path, value in hashes.items():
+            before, first = values.get(path, (value, 0))
             expected = entry.expect.get(path)
             if before != value and (expected is None or _hash(expected) != before):
                 if key not in self._contradicted and len(self.examples) < MAX_EXAMPLES:
                     self.examples.append(Contradiction(entry.ref, path, first, line))
                 self._contradicted.add(key)
-            values[path] = (line, value)
-        return (
-            tuple(values),
-            [first for first, _ in values.values()],
-            [value for _, value in values.values()],
-        )
+            values[path] = (value, line)
+        packed = self._shape(tuple(values)).pack_hashes(*[value for value, _ in values.values()])
+        return packed + b"".join(first.to_bytes(_LINE) for _, first in values.values())
 
-    def _shape(self, paths: tuple[str, ...]) -> int:
-        number = self._shapes.setdefault(paths, len(self._paths))
-        if number == len(self._paths):
-            self._paths.append(paths)
-        return number
+    def _shape(self, paths: tuple[str, ...]) -> _Shape:
+        shape = self._shapes.get(paths)
+        if shape is None:
+            shape = self._shapes[paths] = _Shape(len(self._shapes), paths)
+            self._shapes_by_number.append(shape)
+        return shape
+
+
+class _Shape:
+    """The paths of rows. A row is the shape's *number*, the hash of each value, and the line of
+    each.
+    """
+
+    def __init__(self, number: int, paths: Sequence[str]) -> None:
+        self._paths = paths
+        self._hashes = Struct(f"={_NUMBER.format[1:]}{len(paths)}q")
+        self.pack_hashes = partial(self._hashes.pack, number)
+
+    def unpack(self, row: bytes) -> dict[str, tuple[int, int]]:
+        """Return the hash and the line of each path."""
+        _, *hashes = self._hashes.unpack_from(row)
+        lines = row[self._hashes.size :]
+        starts = range(0, len(lines), _LINE)
+        numbers = [int.from_bytes(lines[start : start + _LINE]) for start in starts]
+        return dict(zip(self._paths, zip(hashes, numbers, strict=True), strict=True))
 
 
 def _whole(entry: Entry) -> Fields:
@@ -123,4 +142,4 @@ def _whole(entry: Entry) -> Fields:
 def _hash(value: Any) -> int:
     if isinstance(value, _NESTED):
         value = msgspec.json.encode(value, order="sorted")
-    return hash(value) & _HASH_BITS
+    return hash(value)
