@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ocsync.models import Entry, Fields, Op
-from ocsync.schema import kind_of, ref_key
+from ocsync.schema import kind_of, ref_keys
 
 MAX_EXAMPLES = 3
 _LINE = 4
@@ -57,7 +57,7 @@ class Contradictions:
 
     def add_all(self, entries: Sequence[Entry]) -> None:
         """Compare *entries*, in order, with those before them; `source` tells their lines."""
-        keys = map(hash, map(ref_key, [entry.ref for entry in entries]))
+        keys = map(hash, ref_keys(entry.ref for entry in entries))
         contradicted = self._contradicted
         for key, entry in zip(keys, entries, strict=True):
             if key not in contradicted:
@@ -91,9 +91,8 @@ class Contradictions:
     def _merged(
         self, entry: Entry, line: int, key: int, earlier: bytes, hashes: Mapping[str, int]
     ) -> bytes:
-        """Return the row of a ref after one more entry, whose *hashes* are by path.
-
-        Each is compared with the earlier one.
+        """Return the row of a ref after one more entry, whose *hashes* are by path; an empty one
+        when it contradicts the earlier values.
         """
         values = self._shapes_by_number[_NUMBER.unpack_from(earlier)[0]].unpack(earlier)
         for path, value in hashes.items():
@@ -104,6 +103,8 @@ class Contradictions:
                     self.examples.append(Contradiction(entry.ref, path, first, line))
                 self._contradicted.add(key)
             values[path] = (value, line)
+        if key in self._contradicted:
+            return b""
         packed = self._shape(tuple(values)).pack_hashes(*[value for value, _ in values.values()])
         return packed + b"".join(first.to_bytes(_LINE) for _, first in values.values())
 

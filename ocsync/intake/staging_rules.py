@@ -46,11 +46,11 @@ def apply_rules(entries: Iterable[Entry], rules: Sequence[StagingRule]) -> Itera
 def _checked(entries: Iterable[Entry], rules: Sequence[StagingRule]) -> Iterator[Sequence[Entry]]:
     for group in in_groups(entries):
         kinds = [entry.ref[: entry.ref.find("/")] for entry in group]
+        different = set(kinds)
         for rule in rules:
-            concerned = rule.kinds.intersection(kinds)
-            if concerned.issuperset(kinds):
+            if rule.kinds >= different:
                 rule.take_all(group)
-            elif concerned:
+            elif concerned := rule.kinds & different:
                 rule.take_all(e for e, kind in zip(group, kinds, strict=True) if kind in concerned)
         yield group
     for rule in rules:

@@ -170,8 +170,9 @@ class _Part(NamedTuple):
     @classmethod
     def of(cls, kind: Kind, op: Op, indexes: Sequence[int], rows: Sequence[Row]) -> _Part:
         """Return the part with these *rows*."""
-        types = [place for place, row in enumerate(rows) if row.cell_types]
-        faults = [place for place, row in enumerate(rows) if row.cell_faults]
+        remarked = [n for n, row in enumerate(rows) if row.cell_types or row.cell_faults]
+        types = [place for place in remarked if rows[place].cell_types]
+        faults = [place for place in remarked if rows[place].cell_faults]
         return cls(kind, op, indexes, rows, types, faults)
 
 

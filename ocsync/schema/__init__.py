@@ -42,6 +42,7 @@ from ocsync.schema.refs import make_ref as make_ref
 from ocsync.schema.refs import parents_of as parents_of
 from ocsync.schema.refs import read_ref as read_ref
 from ocsync.schema.refs import ref_key as ref_key
+from ocsync.schema.refs import ref_keys as ref_keys
 from ocsync.schema.refs import references_of as references_of
 from ocsync.schema.refs import stageable_fields as stageable_fields
 from ocsync.schema.refs import url_of as url_of

@@ -43,6 +43,11 @@ def ref_key(ref: Ref) -> str:
     return ref.casefold()
 
 
+def ref_keys(refs: Iterable[Ref]) -> list[str]:
+    """Return the key of each of *refs*, as `ref_key` does."""
+    return [ref.casefold() for ref in refs]
+
+
 def distinct_refs(refs: Iterable[Ref]) -> list[Ref]:
     """Return *refs* without repetition, each as it is spelled first."""
     spelled: dict[str, Ref] = {}

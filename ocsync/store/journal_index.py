@@ -20,6 +20,7 @@ from contextlib import suppress
 from copy import copy
 from functools import partial
 from io import BytesIO
+from itertools import accumulate
 from pathlib import Path
 from struct import iter_unpack
 from typing import Any, BinaryIO, NamedTuple
@@ -27,7 +28,7 @@ from zlib import crc32
 
 from ocsync.errors import ConfigError
 from ocsync.models import Entry, Ref
-from ocsync.schema import ref_key
+from ocsync.schema import ref_key, ref_keys
 from ocsync.store import files, log
 from ocsync.store.number_ranges import NumberRanges
 
@@ -360,16 +361,14 @@ class StretchReader:
 
     def add_entries(self, entries: Sequence[Entry], sizes: Sequence[int]) -> None:
         """Take the lines of *entries*, which have these *sizes*."""
-        size, next_mark = self.size, self._next_mark
-        for entry, length in zip(entries, sizes, strict=True):
-            if size >= next_mark:
-                self._marks.append((entry.seq, size))
-                next_mark = size + _MARK_BYTES
-            size += length
+        starts = list(accumulate(sizes, initial=self.size))
+        self.size = starts.pop()
+        while (place := bisect_left(starts, self._next_mark)) < len(starts):
+            self._marks.append((entries[place].seq, starts[place]))
+            self._next_mark = starts[place] + _MARK_BYTES
         numbers = [entry.seq for entry in entries]
         self.first = min([*numbers, *filter(None, [self.first])])
         self.last = max([*numbers, self.last])
-        self.size, self._next_mark = size, next_mark
         self.lines += len(entries)
 
     def written(self) -> None:
@@ -400,8 +399,9 @@ class IndexBuilder:
     def add_all(self, entries: Sequence[Entry]) -> None:
         """Add *entries*."""
         buckets = self._buckets
-        for entry in entries:
-            row = hash_of(ref_key(entry.ref)) + entry.seq.to_bytes(8)
+        keys = ref_keys(entry.ref for entry in entries)
+        for key, entry in zip(keys, entries, strict=True):
+            row = hash_of(key) + entry.seq.to_bytes(8)
             buckets[row[0]] += row
 
     def build(
