@@ -20,6 +20,7 @@ from ocsync.schema import (
     KINDS,
     RECORD_KINDS,
     ids_of,
+    kind_names,
     kind_of,
     lineage,
     make_ref,
@@ -198,7 +199,7 @@ class ImportContent:
             self._adjusts += [entry.op for entry in group].count(Op.ADJUST)
             self._hash.update(_edits(group))
             self.contradictions.add_all(group)
-            self.kinds |= {entry.ref[: entry.ref.find("/")] for entry in group}
+            self.kinds |= kind_names([entry.ref for entry in group])
             yield group
         self.contradictions.end()
         if repeat := self._repeat():

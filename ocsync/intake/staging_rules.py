@@ -8,7 +8,7 @@ from itertools import chain
 from ocsync.errors import InputError, Problem
 from ocsync.groups import in_groups
 from ocsync.models import Entry
-from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY
+from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY, kind_names, kind_of
 
 _SUM_FAULT = "is the sum of the product's inventory records, some of which are staged"
 _RECORD_FAULT = f"cannot be staged with its product's {SUMMED_QUANTITY}, which is their sum"
@@ -45,13 +45,12 @@ def apply_rules(entries: Iterable[Entry], rules: Sequence[StagingRule]) -> Itera
 
 def _checked(entries: Iterable[Entry], rules: Sequence[StagingRule]) -> Iterator[Sequence[Entry]]:
     for group in in_groups(entries):
-        kinds = [entry.ref[: entry.ref.find("/")] for entry in group]
-        different = set(kinds)
+        kinds = kind_names([entry.ref for entry in group])
         for rule in rules:
-            if rule.kinds >= different:
+            if rule.kinds >= kinds:
                 rule.take_all(group)
-            elif concerned := rule.kinds & different:
-                rule.take_all(e for e, kind in zip(group, kinds, strict=True) if kind in concerned)
+            elif rule.kinds & kinds:
+                rule.take_all(e for e in group if kind_of(e.ref).name in rule.kinds)
         yield group
     for rule in rules:
         if rule.problems:

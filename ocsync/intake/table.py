@@ -19,7 +19,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from operator import itemgetter
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import msgspec
@@ -154,26 +154,29 @@ class _Notes:
         self.problems[row].append(self._origin.problem(number, index, field, value, reason))
 
 
-class _Part(NamedTuple):
-    """The *rows* of one *kind* and *op* in a group, where they have these *indexes*.
+class _Rows(NamedTuple):
+    """Rows of a group, where they have these *indexes*, and their cells by column.
 
-    The places, which count within it, are those of rows with types of cells, and with faults.
+    Those at the places *marked* have types or faults of cells.
     """
 
-    kind: Kind
-    op: Op
-    indexes: Sequence[int]
     rows: Sequence[Row]
-    places_with_types: Sequence[int]
-    places_with_faults: Sequence[int]
+    indexes: Sequence[int]
+    columns: Sequence[Sequence[str]]
+    marked: Sequence[int]
 
     @classmethod
-    def of(cls, kind: Kind, op: Op, indexes: Sequence[int], rows: Sequence[Row]) -> _Part:
-        """Return the part with these *rows*."""
-        remarked = [n for n, row in enumerate(rows) if row.cell_types or row.cell_faults]
-        types = [place for place in remarked if rows[place].cell_types]
-        faults = [place for place in remarked if rows[place].cell_faults]
-        return cls(kind, op, indexes, rows, types, faults)
+    def of(cls, rows: Sequence[Row], indexes: Sequence[int]) -> _Rows:
+        """Return *rows* with these *indexes*."""
+        columns = list(zip(*[row.cells for row in rows], strict=False))  # cells beyond are blank
+        marked = [n for n, row in enumerate(rows) if row.cell_types or row.cell_faults]
+        return cls(rows, indexes, columns, marked)
+
+    def part(self, indexes: Sequence[int]) -> _Rows:
+        """Return the rows at *indexes*."""
+        if len(indexes) == len(self.rows):
+            return self
+        return _Rows.of([self.rows[index] for index in indexes], indexes)
 
 
 class _Table:
@@ -183,13 +186,6 @@ class _Table:
         self._origin, self._header = origin, header
         self._kind = kind = kind if header.ref_index < 0 else None
         self._id_indexes = header.id_indexes if kind else {"ref": header.ref_index}
-        # of most rows of a kind the IDs are a ref as they stand; "%.0s" leaves the cell out
-        self._is_plain_ref, self._ref_form = _NONE.fullmatch, "%.0s"
-        self._ids: Callable[[list[str]], Any] = itemgetter(0)
-        if kind and len(self._id_indexes) == len(kind.ids):
-            self._is_plain_ref = _plain_ref(kind.name).fullmatch
-            self._ref_form = "/".join([kind.name, *["%s"] * len(kind.ids)])
-            self._ids = itemgetter(*[self._id_indexes[name] for name in kind.ids])
         self._readers: dict[tuple[str, Op], ColumnReaders] = {}
 
     def named_part(self, rows: Sequence[Row]) -> Sequence[Row]:
@@ -212,10 +208,13 @@ class _Table:
 
     def parse(self, rows: Sequence[Row]) -> ParsedLines:
         """Return the parsed lines of *rows*."""
-        if {len(row.cells) for row in rows} == {len(self._header.names)}:
-            return self._parse_whole(rows)
-        whole = [row for row in rows if self._is_whole(row)]
-        rest = iter(self._parse_whole(whole).lines if whole else ())
+        width = len(self._header.names)
+        is_even = {len(row.cells) for row in rows} == {width}
+        whole = rows if is_even else [row for row in rows if self._is_whole(row)]
+        parsed = self._parse_whole(_Rows.of(whole, range(len(whole)))) if whole else None
+        if parsed and len(whole) == len(rows):
+            return parsed
+        rest = iter(parsed.lines if parsed else ())
         lines = [next(rest) if self._is_whole(row) else self._refused(row) for row in rows]
         return ParsedLines(len(rows), lines)
 
@@ -231,22 +230,24 @@ class _Table:
         problem = self._origin.problem(row.number, -1, "", "", reason)
         return ParsedLine(row.number, None, [problem], self._header.column_numbers)
 
-    def _parse_whole(self, rows: Sequence[Row]) -> ParsedLines:
-        """Return the parsed lines of *rows*, which are whole: column by column."""
-        header, notes = self._header, _Notes(self._origin, rows)
-        for number, row in enumerate(rows):
-            for index, reason in row.cell_faults.items() if row.cell_faults else ():
+    def _parse_whole(self, group: _Rows) -> ParsedLines:
+        """Return the parsed lines of rows that are whole: column by column."""
+        header, rows, notes = self._header, group.rows, _Notes(self._origin, group.rows)
+        for number in group.marked:
+            row = rows[number]
+            for index, reason in row.cell_faults.items():
                 notes.add_problem(number, index, header.names[index], row.cells[index], reason)
         ops = self._ops(rows, notes)
         replaces = self._flags(rows, header.replace_index, notes)
         exists = self._flags(rows, header.exists_index, notes)
-        refs = self._refs(rows, notes)
+        refs = self._refs(group, notes)
         compares = [True] * len(rows) if header.paired else exists
         entries: list[Entry | None] = [None] * len(rows)
         checked = set[int]()
-        for part in self._parts(rows, refs, ops):
-            fields, expected = self._fields(part, notes)
-            prefix, op = self._origin.source_prefix, part.op
+        for kind, op, indexes in self._parts(refs, ops):
+            part, readers = group.part(indexes), self._readers_of(kind, op)
+            fields, expected = self._fields(part, kind, readers, notes)
+            prefix = self._origin.source_prefix
             for number, row, own, other in zip(
                 part.indexes, part.rows, fields, expected, strict=True
             ):
@@ -258,7 +259,7 @@ class _Table:
                     replace=replaces[number],
                     source=f"{prefix}{row.number}",
                 )
-            if self._readers_of(part).are_checked:
+            if readers.are_checked:
                 if all(fields) and not any(expected):
                     checked.update(part.indexes)
                 else:
@@ -309,14 +310,18 @@ class _Table:
                 flags.append(False)
         return flags
 
-    def _refs(self, rows: Sequence[Row], notes: _Notes) -> list[Ref]:
+    def _refs(self, group: _Rows, notes: _Notes) -> list[Ref]:
         """Return the ref of each row, or "" after adding the problem that it has none."""
-        form, ids, is_plain = self._ref_form, self._ids, self._is_plain_ref
+        kind, marked, numbers = self._kind, set(group.marked), range(len(group.rows))
+        if kind is None or len(self._id_indexes) < len(kind.ids):
+            return [self._ref(number, group.rows[number], notes) for number in numbers]
+        ids = [group.columns[self._id_indexes[name]] for name in kind.ids]
+        is_plain = _plain_ref(kind.name).fullmatch  # with all IDs, and nothing around them
         return [
             ref
-            if is_plain(ref := form % ids(row.cells)) and not (row.cell_types or row.cell_faults)
-            else self._ref(number, row, notes)
-            for number, row in enumerate(rows)
+            if is_plain(ref) and number not in marked
+            else self._ref(number, group.rows[number], notes)
+            for number, ref in enumerate(map("/".join, zip(repeat(kind.name), *ids, strict=False)))
         ]
 
     def _ref(self, number: int, row: Row, notes: _Notes) -> Ref:
@@ -377,11 +382,11 @@ class _Table:
         return can_hold
 
     def _parts(
-        self, rows: Sequence[Row], refs: Sequence[Ref], ops: Sequence[str | None]
-    ) -> Iterator[_Part]:
-        """Yield the rows that have a ref and an op, by kind and op."""
+        self, refs: Sequence[Ref], ops: Sequence[str | None]
+    ) -> Iterator[tuple[Kind, Op, Sequence[int]]]:
+        """Yield the indexes of the rows that have a ref and an op, by kind and op."""
         if self._kind and self._header.op_index < 0 and all(refs):  # as in nearly every group
-            yield _Part.of(self._kind, self._kind.ops[0], range(len(rows)), rows)
+            yield self._kind, self._kind.ops[0], range(len(refs))
             return
         indexes: dict[tuple[str, str], list[int]] = defaultdict(list)
         for number, (ref, op) in enumerate(zip(refs, ops, strict=True)):
@@ -389,32 +394,28 @@ class _Table:
                 indexes[ref[: ref.find("/")], op].append(number)
         for (name, op), some in indexes.items():
             kind = KINDS[name]
-            yield _Part.of(kind, Op(op or kind.ops[0]), some, [rows[number] for number in some])
+            yield kind, Op(op or kind.ops[0]), some
 
-    def _readers_of(self, part: _Part) -> ColumnReaders:
-        key = part.kind.name, part.op
-        readers = self._readers.get(key)
+    def _readers_of(self, kind: Kind, op: Op) -> ColumnReaders:
+        readers = self._readers.get((kind.name, op))
         if readers is None:
-            readers = self._readers[key] = column_readers(
-                part.kind,
-                part.op,
-                self._header.columns,
-                decimal_comma=self._origin.decimal_comma,
-            )
+            commas, columns = self._origin.decimal_comma, self._header.columns
+            readers = column_readers(kind, op, columns, decimal_comma=commas)
+            self._readers[kind.name, op] = readers
         return readers
 
-    def _fields(self, part: _Part, notes: _Notes) -> tuple[list[Fields], list[Fields]]:
+    def _fields(
+        self, part: _Rows, kind: Kind, readers: ColumnReaders, notes: _Notes
+    ) -> tuple[list[Fields], list[Fields]]:
         """Return the fields and the expected fields of each row of *part*."""
-        rows, readers = part.rows, self._readers_of(part)
-        fields: list[Fields] = [{} for _ in rows]
-        expected: list[Fields] = [{} for _ in rows]
-        columns = list(zip(*[row.cells for row in rows], strict=False))  # cells beyond are blank
+        fields: list[Fields] = [{} for _ in part.rows]
+        expected: list[Fields] = [{} for _ in part.rows]
         for reader in readers.readers:
-            texts = columns[reader.column.position]
+            texts = part.columns[reader.column.position]
             values = _values(part, reader, texts, notes)
             targets = expected if reader.column.is_expectation else fields
             if readers.nest:
-                _set_members(part, reader, texts, values, targets, notes)
+                _set_members(part, kind, reader, values, targets, notes)
                 continue
             path = reader.column.path
             for target, value in zip(targets, values, strict=True):
@@ -432,10 +433,10 @@ class _Table:
         return fields, expected
 
 
-def _values(part: _Part, reader: CellReader, texts: Sequence[str], notes: _Notes) -> list[Any]:
+def _values(part: _Rows, reader: CellReader, texts: Sequence[str], notes: _Notes) -> list[Any]:
     """Return the values of a column, MISSING where there is none. What is odd is noted."""
     rows, position, values = part.rows, reader.column.position, reader.read(texts)
-    for place in part.places_with_faults:
+    for place in part.marked:
         if position in rows[place].cell_faults:
             values[place] = MISSING
     if reader.has_odd:
@@ -449,7 +450,7 @@ def _values(part: _Part, reader: CellReader, texts: Sequence[str], notes: _Notes
                 notes.unchecked.add(number)
                 values[place] = value.value
     if reader.takes_text:
-        for place in part.places_with_types:
+        for place in part.marked:
             if position in rows[place].cell_types and values[place] is not MISSING:
                 number = part.indexes[place]
                 notes.odd_cells[number][Oddity.NOT_TEXT, reader.key] = texts[place]
@@ -457,20 +458,21 @@ def _values(part: _Part, reader: CellReader, texts: Sequence[str], notes: _Notes
 
 
 def _set_members(
-    part: _Part,
+    part: _Rows,
+    kind: Kind,
     reader: CellReader,
-    texts: Sequence[str],
     values: Sequence[Any],
     targets: Sequence[Fields],
     notes: _Notes,
 ) -> None:
     """Set the *values* of a column in *targets*, where it may hold objects or members of one."""
     position, path = reader.column.position, reader.column.path
-    for number, text, value, target in zip(part.indexes, texts, values, targets, strict=True):
+    for place, (value, target) in enumerate(zip(values, targets, strict=True)):
         if value is MISSING:
             continue
-        for name, member in expand_models(part.kind, {path: value}).items():
+        for name, member in expand_models(kind, {path: value}).items():
             if name in target:
+                number, text = part.indexes[place], part.columns[position][place]
                 notes.add_problem(number, position, name, text, "is given twice")
             target[name] = member
 

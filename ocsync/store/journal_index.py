@@ -28,7 +28,7 @@ from zlib import crc32
 
 from ocsync.errors import ConfigError
 from ocsync.models import Entry, Ref
-from ocsync.schema import ref_key, ref_keys
+from ocsync.schema import kind_names, ref_key, ref_keys
 from ocsync.store import files, log
 from ocsync.store.number_ranges import NumberRanges
 
@@ -114,7 +114,7 @@ class JournalState:
 
     def add_all(self, entries: Sequence[Entry]) -> None:
         """Take *entries*, those that follow each other with one stamp together."""
-        self.kinds |= {entry.ref[: entry.ref.find("/")] for entry in entries}
+        self.kinds |= kind_names([entry.ref for entry in entries])
         first = last = entries[0].seq
         at = entries[0].at
         for entry in entries[1:]:
