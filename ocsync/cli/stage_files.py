@@ -219,7 +219,7 @@ def register(group: typer.Typer) -> None:
             with nullcontext(query) if query else _open_source(file) as opened:
                 read = read_file(
                     file, opened, **source._asdict(), note=ctx.warn_once,
-                    observe=report.add_line if dry_run else None,
+                    observe=report.add_lines if dry_run else None,
                     unchanged=content.count_unchanged, earlier=earlier,
                 )  # fmt: skip
                 good = check_entries(folder, read, recreated=recreated)

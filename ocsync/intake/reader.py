@@ -302,7 +302,8 @@ def _valid_entries(
                     yield group.entries
                 continue
             entries: list[Entry] = []
-            for line in group.lines:
+            lines = list(group.lines)
+            for line in lines:
                 entry = line.entry
                 if earlier is not None and entry is not None and not line.problems:
                     entry, reason = earlier.compare(entry, line.column_numbers)
@@ -316,8 +317,6 @@ def _valid_entries(
                 is_valid = line.is_valid and entry is not None and entry.op is not Op.PUT
                 if entry and not (is_valid or line.problems) and (faults := validate(entry)):
                     line.problems.extend(_problems(origin, line, faults))
-                if observe is not None:
-                    observe(line)
                 if line.odd_cells:
                     count_odd(origin.place, line.odd_cells)
                 if line.problems:
@@ -327,6 +326,8 @@ def _valid_entries(
                     if not line.is_valid and (cells := _words_for_no_value(entry)):
                         count_odd(origin.place, cells)
                     entries.append(entry)
+            if observe is not None:
+                observe(lines)
             yield entries
     except InputError as error:
         if not problems:

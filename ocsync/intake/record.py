@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from functools import lru_cache
 from types import MappingProxyType
@@ -67,8 +67,8 @@ class ParsedLines(NamedTuple):
 
 OddCells = Mapping[tuple[Oddity, str], str]
 """The odd cells of a line: what is odd and the path -> its text."""
-LineObserver = Callable[[ParsedLine], None]
-"""Function that receives every line as it is read."""
+LineObserver = Callable[[Sequence[ParsedLine]], None]
+"""Function that receives all lines, those of one table or file together, when they are read."""
 
 
 class InputFile(NamedTuple):
