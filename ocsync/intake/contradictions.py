@@ -16,8 +16,6 @@ from ocsync.models import Entry, Fields, Op
 from ocsync.schema import kind_of, ref_keys
 
 MAX_EXAMPLES = 3
-_LINE = 4
-"""Bytes of a line's number."""
 _NUMBER = Struct("=I")
 _NESTED = (dict, list)
 
@@ -66,36 +64,35 @@ class Contradictions:
     def _add(self, key: int, entry: Entry) -> None:
         rows = self._rows
         if entry.op is Op.ADJUST:
-            rows.setdefault(key, self._shape(()).pack_hashes())
+            rows.setdefault(key, self._shape(()).pack())
             return
         fields = _whole(entry) if entry.op is Op.ASSIGN else entry.fields
+        line = int(entry.source.rpartition(":")[2])
         shape = self._shape(tuple(fields))
         try:
-            hashes = [*map(hash, fields.values())]
+            row = shape.pack(*map(hash, fields.values()), *[line] * len(fields))
         except TypeError:  # lists and objects have no hash of their own
-            hashes = [*map(_hash, fields.values())]
-        values = shape.pack_hashes(*hashes)
-        line = int(entry.source.rpartition(":")[2])
-        earlier = rows.get(key)
-        if earlier is None or earlier.startswith(values):
-            rows[key] = values + line.to_bytes(_LINE) * len(hashes)
+            row = shape.pack(*map(_hash, fields.values()), *[line] * len(fields))
+        earlier = rows.setdefault(key, row)
+        if earlier is row:
+            return
+        if earlier[: shape.lines_at] == row[: shape.lines_at]:
+            rows[key] = row
         else:
-            rows[key] = self._merged(
-                entry, line, key, earlier, dict(zip(fields, hashes, strict=True))
-            )
+            rows[key] = self._merged(entry, key, earlier, shape.unpack(row))
 
     def end(self) -> None:
         """Forget the values: no more entries are added."""
         self._ended, self._rows = self.refs, {}
 
     def _merged(
-        self, entry: Entry, line: int, key: int, earlier: bytes, hashes: Mapping[str, int]
+        self, entry: Entry, key: int, earlier: bytes, later: Mapping[str, tuple[int, int]]
     ) -> bytes:
-        """Return the row of a ref after one more entry, whose *hashes* are by path; an empty one
-        when it contradicts the earlier values.
+        """Return the row of a ref after one more entry, whose hashes and line are *later*, by path;
+        an empty one when it contradicts the earlier values.
         """
         values = self._shapes_by_number[_NUMBER.unpack_from(earlier)[0]].unpack(earlier)
-        for path, value in hashes.items():
+        for path, (value, line) in later.items():
             before, first = values.get(path, (value, 0))
             expected = entry.expect.get(path)
             if before != value and (expected is None or _hash(expected) != before):
@@ -105,8 +102,8 @@ class Contradictions:
             values[path] = (value, line)
         if key in self._contradicted:
             return b""
-        packed = self._shape(tuple(values)).pack_hashes(*[value for value, _ in values.values()])
-        return packed + b"".join(first.to_bytes(_LINE) for _, first in values.values())
+        hashes, lines = zip(*values.values(), strict=True)
+        return self._shape(tuple(values)).pack(*hashes, *lines)
 
     def _shape(self, paths: tuple[str, ...]) -> _Shape:
         shape = self._shapes.get(paths)
@@ -117,22 +114,22 @@ class Contradictions:
 
 
 class _Shape:
-    """The paths of rows. A row is the shape's *number*, the hash of each value, and the line of
-    each.
+    """The paths of rows. A row is the shape's number, the hash of each value, and from the byte
+    *lines_at* on the line of each. *pack* takes all but the number.
     """
 
     def __init__(self, number: int, paths: Sequence[str]) -> None:
         self._paths = paths
-        self._hashes = Struct(f"={_NUMBER.format[1:]}{len(paths)}q")
-        self.pack_hashes = partial(self._hashes.pack, number)
+        self._row = Struct(f"{_NUMBER.format}{len(paths)}q{len(paths)}I")
+        self.lines_at = self._row.size - 4 * len(paths)
+        self.pack = partial(self._row.pack, number)
 
     def unpack(self, row: bytes) -> dict[str, tuple[int, int]]:
         """Return the hash and the line of each path."""
-        _, *hashes = self._hashes.unpack_from(row)
-        lines = row[self._hashes.size :]
-        starts = range(0, len(lines), _LINE)
-        numbers = [int.from_bytes(lines[start : start + _LINE]) for start in starts]
-        return dict(zip(self._paths, zip(hashes, numbers, strict=True), strict=True))
+        size = len(self._paths)
+        _, *numbers = self._row.unpack(row)
+        pairs = zip(numbers[:size], numbers[size:], strict=True)
+        return dict(zip(self._paths, pairs, strict=True))
 
 
 def _whole(entry: Entry) -> Fields:
