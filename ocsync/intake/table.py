@@ -157,20 +157,23 @@ class _Notes:
 class _Rows(NamedTuple):
     """Rows of a group, where they have these *indexes*, and their cells by column.
 
-    Those at the places *marked* have types or faults of cells.
+    Those at the places *typed* have types of cells, those at *faulty* have faults of cells.
     """
 
     rows: Sequence[Row]
     indexes: Sequence[int]
     columns: Sequence[Sequence[str]]
-    marked: Sequence[int]
+    typed: Sequence[int]
+    faulty: Sequence[int]
 
     @classmethod
     def of(cls, rows: Sequence[Row], indexes: Sequence[int]) -> _Rows:
         """Return *rows* with these *indexes*."""
         columns = list(zip(*[row.cells for row in rows], strict=False))  # cells beyond are blank
         marked = [n for n, row in enumerate(rows) if row.cell_types or row.cell_faults]
-        return cls(rows, indexes, columns, marked)
+        typed = [n for n in marked if rows[n].cell_types]
+        faulty = [n for n in marked if rows[n].cell_faults]
+        return cls(rows, indexes, columns, typed, faulty)
 
     def part(self, indexes: Sequence[int]) -> _Rows:
         """Return the rows at *indexes*."""
@@ -233,7 +236,7 @@ class _Table:
     def _parse_whole(self, group: _Rows) -> ParsedLines:
         """Return the parsed lines of rows that are whole: column by column."""
         header, rows, notes = self._header, group.rows, _Notes(self._origin, group.rows)
-        for number in group.marked:
+        for number in group.faulty:
             row = rows[number]
             for index, reason in row.cell_faults.items():
                 notes.add_problem(number, index, header.names[index], row.cells[index], reason)
@@ -312,14 +315,17 @@ class _Table:
 
     def _refs(self, group: _Rows, notes: _Notes) -> list[Ref]:
         """Return the ref of each row, or "" after adding the problem that it has none."""
-        kind, marked, numbers = self._kind, set(group.marked), range(len(group.rows))
+        kind, numbers = self._kind, range(len(group.rows))
         if kind is None or len(self._id_indexes) < len(kind.ids):
             return [self._ref(number, group.rows[number], notes) for number in numbers]
-        ids = [group.columns[self._id_indexes[name]] for name in kind.ids]
+        indexes = [self._id_indexes[name] for name in kind.ids]
+        ids = [group.columns[index] for index in indexes]
+        odd = {n for n in group.typed if not group.rows[n].cell_types.keys().isdisjoint(indexes)}
+        odd |= {n for n in group.faulty if not group.rows[n].cell_faults.keys().isdisjoint(indexes)}
         is_plain = _plain_ref(kind.name).fullmatch  # with all IDs, and nothing around them
         return [
             ref
-            if is_plain(ref) and number not in marked
+            if is_plain(ref) and number not in odd
             else self._ref(number, group.rows[number], notes)
             for number, ref in enumerate(map("/".join, zip(repeat(kind.name), *ids, strict=False)))
         ]
@@ -436,7 +442,7 @@ class _Table:
 def _values(part: _Rows, reader: CellReader, texts: Sequence[str], notes: _Notes) -> list[Any]:
     """Return the values of a column, MISSING where there is none. What is odd is noted."""
     rows, position, values = part.rows, reader.column.position, reader.read(texts)
-    for place in part.marked:
+    for place in part.faulty:
         if position in rows[place].cell_faults:
             values[place] = MISSING
     if reader.has_odd:
@@ -450,7 +456,7 @@ def _values(part: _Rows, reader: CellReader, texts: Sequence[str], notes: _Notes
                 notes.unchecked.add(number)
                 values[place] = value.value
     if reader.takes_text:
-        for place in part.marked:
+        for place in part.typed:
             if position in rows[place].cell_types and values[place] is not MISSING:
                 number = part.indexes[place]
                 notes.odd_cells[number][Oddity.NOT_TEXT, reader.key] = texts[place]
