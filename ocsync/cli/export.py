@@ -147,7 +147,7 @@ def register(app: typer.Typer) -> None:
 
 def _read_words(words: Sequence[str]) -> tuple[list[str], list[str], str]:
     """Return the kinds, the refs and the file that *words* name. Raises UsageError."""
-    from ocsync.intake.table import kind_named
+    from ocsync.intake.table_header import kind_named
 
     kinds, refs, files = read_kinds_and_refs(words)
     if len(files) > 1:

@@ -219,7 +219,7 @@ def register(group: typer.Typer) -> None:
             with nullcontext(query) if query else _open_source(file) as opened:
                 read = read_file(
                     file, opened, **source._asdict(), note=ctx.warn_once,
-                    observe=report.add_line if dry_run else lambda _: None,
+                    observe=report.add_lines if dry_run else None,
                     unchanged=content.count_unchanged, earlier=earlier,
                 )  # fmt: skip
                 good = check_entries(folder, read, recreated=recreated)
@@ -294,7 +294,7 @@ def register(group: typer.Typer) -> None:
         """
         from ocsync.intake import export as exports
         from ocsync.intake.reader import detect_format
-        from ocsync.intake.table import kind_named
+        from ocsync.intake.table_header import kind_named
 
         if "/" in file and file.partition("/")[0] in _kinds():
             raise UsageError(f"{file} is a ref", hint=f"ocsync stage export - {file}")
@@ -332,7 +332,7 @@ def register(group: typer.Typer) -> None:
           ocsync stage template inventory stock.csv
           ocsync stage template product --ref --expect Active
         """
-        from ocsync.intake.table import kind_named
+        from ocsync.intake.table_header import kind_named
         from ocsync.intake.template import header_for, required_fields
 
         row = kind_named(kind)
@@ -389,7 +389,7 @@ def _foreign_header(
     ctx: Context, file: str, source: Source, query: SqlQuery | None, *, dry_run: bool
 ) -> Iterator[None]:
     """Offer a mapping for a foreign header or encoding; a dry run shows the file's columns."""
-    from ocsync.intake.table import WRONG_HEADER
+    from ocsync.intake.table_header import WRONG_HEADER
 
     try:
         yield

@@ -53,7 +53,7 @@ def register(group: typer.Typer) -> None:
           ocsync stage map - users.xlsx
         """
         from ocsync.intake.mapping_draft import draft_mapping
-        from ocsync.intake.table import kind_named
+        from ocsync.intake.table_header import kind_named
 
         name = "" if kind == "-" else kind_named(kind).name
         path = None if out == "-" else mapping_path(ctx, out)

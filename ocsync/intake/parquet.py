@@ -19,7 +19,8 @@ from ocsync.intake.duckdb_cells import (
 )
 from ocsync.intake.export import Columns, TableRow, csv_table
 from ocsync.intake.record import Row
-from ocsync.intake.table import EXPECT, NULL
+from ocsync.intake.table_cells import NULL
+from ocsync.intake.table_header import EXPECT
 from ocsync.schema import FieldType
 
 _SQL_TYPES = {

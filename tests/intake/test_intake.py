@@ -499,6 +499,33 @@ def test_any_bytes_are_entries_or_a_clear_refusal(data: bytes, name: str, kind: 
         assert all(isinstance(one, Entry) for one in read(data, name, kind=kind))
 
 
+def test_rows_of_several_kinds_and_operations_keep_their_order() -> None:
+    head = "ref,op,replace,QuantityAvailable,Name,xp.a\n"
+    rows = [
+        "inventory/P/A,,,1,,", "product/P,put,yes,,x,1", "inventory/P/B,adjust,,-1,,",
+        "product/Q,,,,y,", "inventory/P/C,SET,no,,,z",
+    ]  # fmt: skip
+    found = read((head + "\n".join(rows)).encode())
+    assert [(e.op.value, e.ref, e.fields, e.replace, e.source) for e in found] == [
+        ("set", "inventory/P/A", {"QuantityAvailable": 1}, False, "edits.csv:2"),
+        ("put", "product/P", {"Name": "x", "xp.a": "1"}, True, "edits.csv:3"),
+        ("adjust", "inventory/P/B", {"QuantityAvailable": -1}, False, "edits.csv:4"),
+        ("set", "product/Q", {"Name": "y"}, False, "edits.csv:5"),
+        ("set", "inventory/P/C", {"xp.a": "z"}, False, "edits.csv:6"),
+    ]
+    wrong = ["inventory/P,,,1,,", "product/P,stage,,,x,", "product/P,,,,", "product/P,,q,,x,,"]
+    error = refused((head + "\n".join([*rows, *wrong])).encode())
+    assert [(p.line, p.column) for p in error.problems] == [(7, 1), (8, 2), (9, 0), (10, 3)]
+
+
+def test_lines_before_one_that_cannot_be_read_are_told_with_it() -> None:
+    rows = "".join(f"inventory/P/R{n},{n}\n" for n in range(1_200))
+    data = f"ref,QuantityAvailable\n{rows}inventory/P/R,many\n".encode()
+    for end, line in ((b'inventory/P/R,"1', 1_203), (b"inventory/\0/R,1\n", 1_203)):
+        error = refused(data + end)
+        assert [p.line for p in error.problems] == [1_202, line]
+
+
 STAGED = [
     ([entry("set", "product/P", {"Inventory.QuantityAvailable": 1})], [entry("set", REF, {"QuantityAvailable": 1})], "sum"),
     ([entry("set", REF, {"QuantityAvailable": 1})], [entry("set", "product/P", {"Inventory.QuantityAvailable": 1})], "sum"),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 from msgspec.json import encode
 
+from ocsync import groups
 from ocsync.consolidate import consolidate
 from ocsync.engine.resume.drafting import draft_plan
 from ocsync.errors import Damaged
@@ -33,7 +34,7 @@ def _small_index() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(summary, "INDEX_BYTES", 400)
         patch.setattr(journal, "ROLL_BYTES", 1_500)
-        patch.setattr(journal, "_GROUP", 2)
+        patch.setattr(groups, "_SIZE", 2)
         patch.setattr(journal, "_MANY", 3)
         patch.setattr(journal, "_MANY_SEGMENTS", 3)
         patch.setattr(journal_index, "_BLOCK_ROWS", 3)
