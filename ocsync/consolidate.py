@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -46,6 +47,7 @@ from ocsync.schema import (
     KINDS,
     SUMMED_QUANTITY,
     VARIANT_TRACKING,
+    Kind,
     field_at,
     given_after_creation,
     ids_of,
@@ -65,7 +67,7 @@ def consolidate(
     A ref keeps the spelling that it has first. With a *limit* entries of more refs than that go to
     *spill*: only where no edit depends on one of another ref (see `ordering.are_unrelated`).
     """
-    nets: dict[str, _RefAccumulator | Entry] = {}
+    nets: dict[str, Entry | _PlainSets | _RefAccumulator] = {}
     ordering = Ordering()
     before: dict[int, set[int]] = defaultdict(set)
     for entry in entries:
@@ -79,10 +81,12 @@ def consolidate(
                 nets[key] = entry  # many refs have no other one
                 continue
             net = nets[key] = _RefAccumulator(entry.ref)
-        elif isinstance(net, Entry):
-            first, net = net, _RefAccumulator(net.ref)
-            net.fold(first)
-            nets[key] = net
+        elif not isinstance(net, _RefAccumulator):
+            if isinstance(net, Entry):
+                net = nets[key] = _PlainSets(net)
+            if ordering.is_idle and net.take(entry):
+                continue
+            net = nets[key] = net.accumulator()
         if not (ordering.is_idle and net.is_independent and entry.op in _UNNOTED_OPS):
             for barrier in ordering.take(entry):
                 before[entry.seq].update(barrier.entries)
@@ -142,19 +146,21 @@ def _is_plain(entry: Entry) -> bool:
     """Return whether *entry* by itself is the change that it makes, and matters to no other ref."""
     is_set = entry.op is Op.SET and not entry.expect
     independent = is_set and entry.ref[: entry.ref.find("/")] in INDEPENDENT
-    return independent and not any(map(_is_deep, entry.fields))
+    return independent and _are_flat(*entry.fields)
 
 
 def _plain(entry: Entry) -> Change:
     """Return the change that a plain *entry* makes."""
-    return Change(
-        op=Op.SET, ref=entry.ref, fields=entry.fields, replace=False, entries=(entry.seq,)
-    )
+    return Change(op=Op.SET, ref=entry.ref, fields=entry.fields, entries=(entry.seq,))
 
 
-def _is_deep(path: str) -> bool:
-    """Return whether *path* may lie inside another one, or have others inside it that do."""
-    return path.count(".") > 1 or path == "xp"
+@lru_cache(1024)
+def _are_flat(*paths: str) -> bool:
+    """Return whether none of *paths* may lie inside another one, or have others inside it that do.
+
+    Nearly all entries of a plan have the same paths.
+    """
+    return not any(path.count(".") > 1 or path == "xp" for path in paths)
 
 
 def merge(fields: Fields, path: str, value: Any) -> None:
@@ -176,44 +182,65 @@ def merge(fields: Fields, path: str, value: Any) -> None:
     fields[path] = value
 
 
-class _RefAccumulator:
-    """The entries of one ref, folded in order.
+class _PlainSets:
+    """Plain entries of one ref that all set the same fields: the last values count.
 
-    The request in the making is *op*, *fields* and *sums*. Requests that have to go before it are
-    *finished*; *finished_fields* are the values that these leave in the entity, and *finished_sums*
-    what they add to values of the server's own. *has_put* says that one of all is a put, so that
-    fields nobody named are at the server's defaults; *has_side_effect* says that one of *finished*
-    has an effect that nothing later undoes. The first *divided* ones of *finished* are sent
-    whatever comes later, because edits of other refs depend on them. *expect* is what the server
-    must have before the first request; at *null_is_empty* it may have null for 0 or false.
+    *fields* are those of the last one, and never changed.
+    """
 
-    The request in the making is *simple* when later values of the same fields just replace its own.
+    __slots__ = ("entries", "fields", "ref")
 
-    Numbers of entries of the request in the making: *first* is the first one, *replaced* the first
-    that replaces all that may have been there, *written* maps a path to the first that wrote it.
+    def __init__(self, entry: Entry) -> None:
+        self.ref = entry.ref
+        self.fields = entry.fields
+        self.entries = [entry.seq]
+
+    def take(self, entry: Entry) -> bool:
+        """Take *entry* and return true, or return false when it is not such a one.
+
+        An object may have to be cleared first (see `_RefAccumulator`).
+        """
+        fields = entry.fields
+        if (
+            entry.op is not Op.SET
+            or entry.expect
+            or [*fields] != [*self.fields]
+            or dict in map(type, fields.values())
+        ):
+            return False
+        self.fields = fields
+        self.entries.append(entry.seq)
+        return True
+
+    def changes(self) -> list[Change]:
+        """Return the change that they make, as a list."""
+        entries = tuple(self.entries)
+        return [Change(op=Op.SET, ref=self.ref, fields=self.fields, entries=entries)]
+
+    def accumulator(self) -> _RefAccumulator:
+        """Return an accumulator of the same entries, for those that are not plain."""
+        net = _RefAccumulator(self.ref)
+        net.fold(Entry(op=Op.SET, ref=self.ref, fields=self.fields, seq=self.entries[0]))
+        net.request.entries = self.entries
+        return net
+
+
+class _Request:
+    """A request in the making for one ref: what its entries come to together.
+
+    It is *simple* when later values of the same fields just replace its own. *first* is the number
+    of its first entry, *replaced* that of the first which replaces all that may have been there;
+    *written* maps a path to the number of the first entry that wrote it.
     """
 
     __slots__ = (
-        "contradicted", "divided", "entries", "expect", "fields", "finished", "finished_fields",
-        "finished_sums", "first", "has_put", "has_side_effect", "is_independent", "kind",
-        "null_is_empty", "op", "ref", "replace", "replaced", "simple", "sums", "written",
+        "entries", "fields", "first", "kind", "op", "ref", "replace", "replaced", "simple", "sums",
+        "written",
     )  # fmt: skip
 
-    def __init__(self, ref: Ref) -> None:
+    def __init__(self, ref: Ref, kind: Kind, op: Op = Op.SET, *, replace: bool = False) -> None:
         self.ref = ref
-        self.kind = kind_of(ref)
-        self.is_independent = self.kind.name in INDEPENDENT
-        self.finished: list[Change] = []
-        self.finished_fields = self.finished_sums = _NOTHING
-        self.divided = 0
-        self.has_put = False
-        self.has_side_effect = False
-        self.expect = _NOTHING
-        self.null_is_empty: frozenset[str] = frozenset()
-        self.contradicted: tuple[ContradictedExpectation, ...] = ()
-        self._begin(Op.SET)
-
-    def _begin(self, op: Op, *, replace: bool = False) -> None:
+        self.kind = kind
         self.op = op
         self.replace = replace
         self.simple = False
@@ -223,74 +250,43 @@ class _RefAccumulator:
         self.first = self.replaced = 0
         self.written = _NOTHING
 
-    def divide(self, barrier: Barrier) -> int:
-        """Finish the request in the making if *barrier* separates it from the next entry.
+    def change(self) -> Change:
+        """Return the request as a change."""
+        return Change(
+            op=self.op,
+            ref=self.ref,
+            fields=self.fields,
+            adjust=self.sums,
+            replace=self.replace,
+            entries=tuple(self.entries),
+        )
 
-        Return the number of an entry before the barrier; 0 when there is none.
-        """
-        wrote = (self.written.get(barrier.path), self.replaced) if barrier.path else (self.first,)
-        earlier = min(filter(None, wrote), default=0)
-        last = max(barrier.entries, default=0)
-        if earlier and (earlier < last or not last):
-            self._finish()
-            self.divided = len(self.finished)
-            return earlier
-        kept = sum(1 for change in self.finished if change.entries[0] < last)
-        if kept > self.divided:
-            self.divided = kept
-            return self.finished[kept - 1].entries[0]
-        return 0
-
-    def fold(self, entry: Entry) -> None:
-        seq, op, fields = entry.seq, entry.op, entry.fields
-        if (
+    def take_again(self, entry: Entry) -> bool:
+        """Take *entry* if its values just replace those of the same fields; return whether so."""
+        fields = entry.fields
+        if not (
             self.simple
-            and op is Op.SET
+            and entry.op is Op.SET
             and fields.keys() == self.fields.keys()
             and not (entry.expect or dict in map(type, fields.values()))
         ):
-            self.fields.update(fields)
-            self.entries.append(seq)
-            return
-        for path, expected in entry.expect.items():
-            self._expect(seq, path, expected)
-        if op is Op.SET:
-            self._set(entry)
-        elif op is Op.ADJUST:
-            self._adjust(entry)
-        elif op is Op.GENERATE:
-            self._generate(entry)
-        else:
-            self._replace(entry)
-        self.entries.append(seq)
-        self.first = self.first or seq
-        for path in BARRIER_PATHS[self.kind.name].intersection(fields):
+            return False
+        self.fields.update(fields)
+        self.entries.append(entry.seq)
+        return True
+
+    def note(self, entry: Entry) -> None:
+        """Note that *entry* was folded into this request."""
+        self.entries.append(entry.seq)
+        self.first = self.first or entry.seq
+        for path in BARRIER_PATHS[self.kind.name].intersection(entry.fields):
             self.written = self.written or {}
-            self.written.setdefault(path, seq)
+            self.written.setdefault(path, entry.seq)
 
-    def changes(self) -> list[Change]:
-        """Return the requests, in order.
-
-        Expectations and contradictions belong to the first one.
-        """
-        if self.entries or not self.finished:
-            self.finished.append(self._change())
-        if not self.expect and not self.contradicted:
-            return self.finished
-        first = msgspec.structs.replace(
-            self.finished[0],
-            expect=self.expect,
-            null_is_empty=tuple(sorted(self.null_is_empty)),
-            contradicted=self.contradicted,
-        )
-        return [first, *self.finished[1:]]
-
-    def _set(self, entry: Entry) -> None:
-        new = entry.fields
-        if (self.fields or self.op is not Op.SET) and self._is_apart(new):
-            self._finish()
+    def set(self, new: Fields) -> None:
+        """Fold a set of the fields *new* into it."""
         fields, sums = self.fields, self.sums
-        is_flat = not any(map(_is_deep, new))
+        is_flat = _are_flat(*new)
         if is_flat and (self.simple or not (fields or sums)):
             fields.update(new)
         else:
@@ -298,25 +294,13 @@ class _RefAccumulator:
                 if sums:
                     sums.pop(path, None)
                 merge(fields, path, value)
-            is_flat = not any(map(_is_deep, fields))
+            is_flat = _are_flat(*fields)
         effects = self.kind.name in _WITH_SIDE_EFFECT
         self.simple = is_flat and self.op is Op.SET and not (sums or effects)
 
-    def _is_apart(self, new: Fields) -> bool:
-        """Return whether a set of the fields *new* is not folded into the request in the making."""
-        drops = self.kind.name in _WITH_SIDE_EFFECT and self._drops_side_effect(
-            {**self.fields, **new}
-        )
-        inherits = self._changes_parent() and any(map(is_inside_xp_key, new))
-        waits = self.op is Op.PUT and bool(given_after_creation(self.kind, new))
-        return waits or self._decides(new) or drops or inherits or self._clears(new)
-
-    def _adjust(self, entry: Entry) -> None:
-        builds = entry.fields.keys() - self.fields.keys()
-        tracks = SUMMED_QUANTITY in builds and VARIANT_TRACKING in self.fields
-        if builds and (self.op is Op.PUT or self._changes_parent() or tracks):
-            self._finish()
-        for path, amount in entry.fields.items():
+    def adjust(self, amounts: Fields) -> None:
+        """Fold an adjustment by *amounts* into it."""
+        for path, amount in amounts.items():
             if path in self.fields:
                 self.fields[path] = (self.fields[path] or 0) + amount
             else:
@@ -324,68 +308,44 @@ class _RefAccumulator:
                 self.sums[path] = self.sums.get(path, 0) + amount
                 self.simple = False
 
-    def _generate(self, entry: Entry) -> None:
-        """Fold into one: it does what any of them asks for."""
+    def generate(self, fields: Fields) -> None:
+        """Fold an action into one: it does what any of them asks for."""
         self.op = Op.GENERATE
-        for path, value in entry.fields.items():
+        for path, value in fields.items():
             self.fields[path] = self.fields.get(path) or value
 
-    def _clears(self, fields: Fields) -> bool:
-        """Return whether the request in the making clears an object that *fields* make again.
-
-        If a PATCH merges objects below the top level of xp, which is unknown, only a request of its
-        own takes their old members away (guide/ordercloud.md 7).
-        """
-        if self.op is not Op.SET or not self.fields:
+    def stands_before_set(self, new: Fields) -> bool:
+        """Return whether a set of the fields *new* is not folded into it."""
+        if not self.fields and self.op is Op.SET:
             return False
-        outer = [
-            join_path(parts[:size])
-            for path, value in fields.items()
-            if is_below(path, "xp") and ("." in path[3:] or isinstance(value, dict))
-            for parts in [split_path(path)]
-            for size in range(2, len(parts) + isinstance(value, dict))
-        ]
-        staged = nest(self.fields) if outer else {}
-        return any(not isinstance(value_at(staged, path), dict | Absent) for path in outer)
+        drops = self.kind.name in _WITH_SIDE_EFFECT and self.drops_side_effect(
+            {**self.fields, **new}
+        )
+        inherits = self._changes_parent() and any(map(is_inside_xp_key, new))
+        waits = self.op is Op.PUT and bool(given_after_creation(self.kind, new))
+        return waits or self._decides(new) or drops or inherits or self._clears(new)
+
+    def stands_before_adjust(self, amounts: Fields) -> bool:
+        """Return whether an adjustment by *amounts* is not folded into it.
+
+        It builds on a value that is the server's own, and that this request changes.
+        """
+        builds = amounts.keys() - self.fields.keys()
+        tracks = SUMMED_QUANTITY in builds and VARIANT_TRACKING in self.fields
+        return bool(builds) and (self.op is Op.PUT or self._changes_parent() or tracks)
+
+    def drops_side_effect(self, fields: Fields) -> bool:
+        """Return whether *fields*, in place of these, drop a value with a side effect."""
+        known = self.kind.fields
+        return any(
+            known[path].has_side_effect and value is not None and value != fields.get(path)
+            for path, value in self.fields.items()
+            if path in known
+        )
 
     def _changes_parent(self) -> bool:
-        """Return whether the request in the making decides whose values the entity inherits."""
+        """Return whether it decides whose values the entity inherits."""
         return self.kind.inherits_from in self.fields
-
-    def _replace(self, entry: Entry) -> None:
-        """Start over from a put or an assign.
-
-        It makes earlier entries needless, except for what an earlier put created (which one that
-        replaces nothing is to create itself), and for what edits of other refs depend on.
-        """
-        creates = any(made.unless_field for made in self.kind.creates)
-        decided = self.has_put and creates and entry.replace
-        if self._drops_side_effect(entry.fields) or (decided and self.op is Op.PUT):
-            self._finish()
-        kept = len(self.finished) if decided or self.has_side_effect else self.divided
-        needless = self.finished[kept:]
-        puts = [change.replace for change in needless if change.op is Op.PUT]
-        puts += [self.replace] if self.op is Op.PUT and self.entries else []
-        exists = any(change.op is Op.PUT for change in self.finished[:kept])
-        replace = exists or (puts[0] if puts else entry.replace)
-        fields = self._as_created(entry) if self.has_put else dict(entry.fields)
-        entries = [n for change in needless for n in change.entries] + self.entries
-        del self.finished[kept:]
-        self.finished_fields = self.finished_sums = _NOTHING
-        first, written, replaced = self.first, self.written, self.replaced
-        self._begin(entry.op, replace=replace)
-        self.first, self.written = first, written
-        if replaced or replace or entry.op is Op.ASSIGN:
-            self.replaced = replaced or entry.seq
-        self.has_put = entry.op is Op.PUT
-        self.fields, self.entries = fields, entries
-
-    def _as_created(self, entry: Entry) -> Fields:
-        """Return the fields of a later put; create-only ones as the first gave them."""
-        known = {**self.finished_fields, **self.fields}
-        fixed = {path for path, field in self.kind.fields.items() if field.create_only}
-        given = {path: value for path, value in entry.fields.items() if path not in fixed}
-        return {**given, **{path: known[path] for path in fixed & known.keys()}}
 
     def _decides(self, fields: Fields) -> bool:
         """Return whether *fields*, folded into a creating put, would change what else it creates.
@@ -405,41 +365,166 @@ class _RefAccumulator:
             if made.unless_field
         )
 
-    def _drops_side_effect(self, fields: Fields) -> bool:
-        """Return whether *fields*, in place of these, drop a value with a side effect."""
-        known = self.kind.fields
-        return any(
-            known[path].has_side_effect and value is not None and value != fields.get(path)
-            for path, value in self.fields.items()
-            if path in known
-        )
+    def _clears(self, fields: Fields) -> bool:
+        """Return whether it clears an object that *fields* make again.
 
-    def _change(self) -> Change:
-        """Return the request in the making."""
-        return Change(
-            op=self.op,
-            ref=self.ref,
-            fields=self.fields,
-            adjust=self.sums,
-            expect=_NOTHING,
-            replace=self.replace,
-            entries=tuple(self.entries),
+        If a PATCH merges objects below the top level of xp, which is unknown, only a request of its
+        own takes their old members away (guide/ordercloud.md 7).
+        """
+        if self.op is not Op.SET or not self.fields:
+            return False
+        outer = [
+            join_path(parts[:size])
+            for path, value in fields.items()
+            if is_below(path, "xp") and ("." in path[3:] or isinstance(value, dict))
+            for parts in [split_path(path)]
+            for size in range(2, len(parts) + isinstance(value, dict))
+        ]
+        staged = nest(self.fields) if outer else {}
+        return any(not isinstance(value_at(staged, path), dict | Absent) for path in outer)
+
+
+class _RefAccumulator:
+    """The entries of one ref, folded in order into requests.
+
+    *request* is the one in the making. Requests that have to go before it are *finished*;
+    *finished_fields* are the values that these leave in the entity, and *finished_sums* what they
+    add to values of the server's own. *has_put* says that one of all is a put, so that fields
+    nobody named are at the server's defaults; *has_side_effect* says that one of *finished* has an
+    effect that nothing later undoes. The first *divided* ones of *finished* are sent whatever comes
+    later, because edits of other refs depend on them. *expect* is what the server must have before
+    the first request; at *null_is_empty* it may have null for 0 or false.
+    """
+
+    __slots__ = (
+        "contradicted", "divided", "expect", "finished", "finished_fields", "finished_sums",
+        "has_put", "has_side_effect", "is_independent", "kind", "null_is_empty", "ref", "request",
+    )  # fmt: skip
+
+    def __init__(self, ref: Ref) -> None:
+        self.ref = ref
+        self.kind = kind_of(ref)
+        self.is_independent = self.kind.name in INDEPENDENT
+        self.request = _Request(ref, self.kind)
+        self.finished: list[Change] = []
+        self.finished_fields = self.finished_sums = _NOTHING
+        self.divided = 0
+        self.has_put = False
+        self.has_side_effect = False
+        self.expect = _NOTHING
+        self.null_is_empty: frozenset[str] = frozenset()
+        self.contradicted: tuple[ContradictedExpectation, ...] = ()
+
+    def divide(self, barrier: Barrier) -> int:
+        """Finish the request in the making if *barrier* separates it from the next entry.
+
+        Return the number of an entry before the barrier; 0 when there is none.
+        """
+        making = self.request
+        wrote = (
+            (making.written.get(barrier.path), making.replaced) if barrier.path else (making.first,)
         )
+        earlier = min(filter(None, wrote), default=0)
+        last = max(barrier.entries, default=0)
+        if earlier and (earlier < last or not last):
+            self._finish()
+            self.divided = len(self.finished)
+            return earlier
+        kept = sum(1 for change in self.finished if change.entries[0] < last)
+        if kept > self.divided:
+            self.divided = kept
+            return self.finished[kept - 1].entries[0]
+        return 0
+
+    def fold(self, entry: Entry) -> None:
+        """Fold *entry* into the request in the making, or into another one after it."""
+        if self.request.take_again(entry):
+            return
+        for path, expected in entry.expect.items():
+            self._expect(entry.seq, path, expected)
+        match entry.op:
+            case Op.SET:
+                if self.request.stands_before_set(entry.fields):
+                    self._finish()
+                self.request.set(entry.fields)
+            case Op.ADJUST:
+                if self.request.stands_before_adjust(entry.fields):
+                    self._finish()
+                self.request.adjust(entry.fields)
+            case Op.GENERATE:
+                self.request.generate(entry.fields)
+            case _:
+                self._replace(entry)
+        self.request.note(entry)
+
+    def changes(self) -> list[Change]:
+        """Return the requests, in order.
+
+        Expectations and contradictions belong to the first one.
+        """
+        if self.request.entries or not self.finished:
+            self.finished.append(self.request.change())
+        if not self.expect and not self.contradicted:
+            return self.finished
+        first = msgspec.structs.replace(
+            self.finished[0],
+            expect=self.expect,
+            null_is_empty=tuple(sorted(self.null_is_empty)),
+            contradicted=self.contradicted,
+        )
+        return [first, *self.finished[1:]]
+
+    def _replace(self, entry: Entry) -> None:
+        """Start over from a put or an assign.
+
+        It makes earlier entries needless, except for what an earlier put created (which one that
+        replaces nothing is to create itself), and for what edits of other refs depend on.
+        """
+        creates = any(made.unless_field for made in self.kind.creates)
+        decided = self.has_put and creates and entry.replace
+        puts_now = self.request.op is Op.PUT
+        if self.request.drops_side_effect(entry.fields) or (decided and puts_now):
+            self._finish()
+        old = self.request
+        kept = len(self.finished) if decided or self.has_side_effect else self.divided
+        needless = self.finished[kept:]
+        puts = [change.replace for change in needless if change.op is Op.PUT]
+        puts += [old.replace] if old.op is Op.PUT and old.entries else []
+        exists = any(change.op is Op.PUT for change in self.finished[:kept])
+        replace = exists or (puts[0] if puts else entry.replace)
+        new = _Request(self.ref, self.kind, entry.op, replace=replace)
+        new.fields = self._as_created(entry) if self.has_put else dict(entry.fields)
+        new.entries = [n for change in needless for n in change.entries] + old.entries
+        new.first, new.written, new.replaced = old.first, old.written, old.replaced
+        if not old.replaced and (replace or entry.op is Op.ASSIGN):
+            new.replaced = entry.seq
+        del self.finished[kept:]
+        self.finished_fields = self.finished_sums = _NOTHING
+        self.has_put = entry.op is Op.PUT
+        self.request = new
+
+    def _as_created(self, entry: Entry) -> Fields:
+        """Return the fields of a later put; create-only ones as the first gave them."""
+        known = {**self.finished_fields, **self.request.fields}
+        fixed = {path for path, field in self.kind.fields.items() if field.create_only}
+        given = {path: value for path, value in entry.fields.items() if path not in fixed}
+        return {**given, **{path: known[path] for path in fixed & known.keys()}}
 
     def _finish(self) -> None:
-        if not self.entries and self.finished:
+        made = self.request
+        if not made.entries and self.finished:
             return
-        self.finished.append(self._change())
-        self.has_side_effect |= self._drops_side_effect({})
-        summed = {path: self._staged_value(path) for path in self.sums}
+        self.finished.append(made.change())
+        self.has_side_effect |= made.drops_side_effect({})
+        summed = {path: self._staged_value(path) for path in made.sums}
         self.finished_fields = self.finished_fields or {}
-        for path, value in {**self.fields, **summed}.items():
+        for path, value in {**made.fields, **summed}.items():
             if value is not MISSING:
                 merge(self.finished_fields, path, value)
             else:
                 amount = self._amount(path)
                 self.finished_sums = {**self.finished_sums, path: amount}
-        self._begin(Op.SET)
+        self.request = _Request(self.ref, self.kind)
 
     def expect_current(self, path: str, current: Any) -> tuple[Any, str]:
         """Return the value at *path* after the entries so far, where the server has *current*.
@@ -489,14 +574,19 @@ class _RefAccumulator:
     def _names_beside(self, path: str) -> bool:
         """Return whether the entries name a member of the model that has the field at *path*."""
         model, _, member = path.partition(".")
-        named = (self.finished_fields, self.finished_sums, self.fields, self.sums)
+        named = (
+            self.finished_fields,
+            self.finished_sums,
+            self.request.fields,
+            self.request.sums,
+        )
         return (
             bool(member) and model != "xp" and any(is_below(p, model) for one in named for p in one)
         )
 
     def _amount(self, path: str) -> Any:
         """Return the sum of the adjustments of the server's value at *path*; None for none."""
-        sums = [some[path] for some in (self.finished_sums, self.sums) if path in some]
+        sums = [some[path] for some in (self.finished_sums, self.request.sums) if path in some]
         return sum(sums) if sums else None
 
     def _staged_value(self, path: str) -> Any:
@@ -505,14 +595,14 @@ class _RefAccumulator:
         if found is MISSING and self._is_omitted(path):
             field = field_at(self.kind, path)
             found = field.default if field else None
-        if found is MISSING or path not in self.sums:
+        if found is MISSING or path not in self.request.sums:
             return found
-        return (found or 0) + self.sums[path]
+        return (found or 0) + self.request.sums[path]
 
     def _named_value(self, path: str) -> Any:
         """Return the value that the entries name for *path*, without its sum, or MISSING."""
         known = dict(self.finished_fields)
-        for name, value in self.fields.items():
+        for name, value in self.request.fields.items():
             merge(known, name, value)
         return known[path] if path in known else value_at(nest(known), path)
 
@@ -536,5 +626,5 @@ class _RefAccumulator:
         """
         field = field_at(self.kind, path)
         keeps = field is not None and field.create_only
-        replaces = self.op is Op.ASSIGN or (self.has_put and not keeps)
+        replaces = self.request.op is Op.ASSIGN or (self.has_put and not keeps)
         return replaces and self._named_value(path) is MISSING

@@ -36,7 +36,9 @@ def resolve_values(change: Change, current: Document | None) -> Fields:
     none was staged, as the effect of leaving one out is not known either. Dates are RFC 3339.
     """
     kind = kind_of(change.ref)
-    fields = {path: _as_sent(kind, path, value) for path, value in change.fields.items()}
+    fields = dict(change.fields)
+    for path in _DATES[kind.name] & fields.keys():
+        fields[path] = rfc3339(fields[path]) if isinstance(fields[path], str) else fields[path]
     if change.op in (Op.ASSIGN, Op.GENERATE):
         unset = {n: None if f.nullable else False for n, f in kind.fields.items()}
         return {n: fields.get(n, unset[n]) for n, f in kind.fields.items() if not f.read_only}
@@ -49,13 +51,16 @@ def resolve_values(change: Change, current: Document | None) -> Fields:
     return fields
 
 
-def _as_sent(kind: Kind, path: str, value: Any) -> Any:
-    field = kind.fields.get(path)
-    is_date = field is not None and field.type is FieldType.DATE and isinstance(value, str)
-    return rfc3339(value) if is_date else value
+_DATES = {
+    name: frozenset(path for path, field in kind.fields.items() if field.type is FieldType.DATE)
+    for name, kind in KINDS.items()
+}
+"""The fields of each kind that are dates."""
 
 
 def _complete_xp(fields: Fields, current: Document) -> Fields:
+    if not any(map(is_inside_xp_key, fields)):
+        return fields
     whole: Fields = {}
     for path, value in fields.items():
         parts = split_path(path)

@@ -73,6 +73,8 @@ def nest(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def value_at(document: Any, path: str) -> Any:
     """Return the value at *path*, or MISSING."""
+    if "." not in path and "\\" not in path:
+        return document.get(path, MISSING) if isinstance(document, dict) else MISSING
     for part in split_path(path):
         if not isinstance(document, dict) or part not in document:
             return MISSING

@@ -9,6 +9,8 @@ from itertools import islice
 from math import prod
 from typing import Any, NamedTuple
 
+import msgspec
+
 from ocsync.field_paths import join_path, json_type, nest, split_path, type_changes, xp_text
 from ocsync.models import Change, Fields, Op, Ref, Step
 from ocsync.plurals import count
@@ -78,33 +80,28 @@ def find_risks(steps: Iterable[Step]) -> list[Risk]:
         change = step.change
         ref, fields = change.ref, change.fields
         kind_name = ref[: ref.find("/")]
-        facts, volatile = _facts_of(kind_name, *fields), _VOLATILE[kind_name]
+        facts = _facts_of(kind_name, *fields)
         if change.contradicted:
             found.contradicted.add(ref)
-        if volatile:
-            quantities = _quantities(change, volatile)
+        if facts.has_quantities:
+            quantities = [*map(fields.__getitem__, facts.volatile)]
+            if change.adjust or change.replace:
+                quantities += _unnamed_quantities(change, _VOLATILE[kind_name])
             touched += len(quantities)
             for value in quantities:
                 if value is None or (value is not ... and value <= 0):
                     found.zero.add(ref)
                     break
-            if _is_blind(change, facts.volatile):
+            if facts.volatile and _is_blind(change, facts.volatile):
                 found.blind.add(ref)
         if facts.has_xp:
-            if dict in map(type, fields.values()) and _sets_objects(change):
+            data = _encode(fields)
+            if data.count(b"{") > 1 and _sets_objects(change):
                 found.objects.add(ref)
-            if not _is_short(fields, facts) and len(xp_text(fields).encode()) > XP_LIMIT:
+            if len(data) > _SURELY_SHORT and len(xp_text(fields).encode()) > XP_LIMIT:
                 found.large.add(ref)
-            if facts.is_indexed:
-                found.add_types(step)
-        if kind_name == "product":
-            found.add_keys(ref, fields)
-        if facts.needs_rebuild and (change.op is not Op.PUT or change.replace):
-            found.rebuilt.add(ref)
-        if kind_name in _OF_VARIANTS:
-            found.of_variants.append(step)
-        if facts.is_timed and _is_urgent(fields):
-            found.urgent.add(ref)
+        if facts.is_of_catalog:
+            found.add_of_catalog(step, kind_name, facts)
     risks = found.risks(touched)
     if number == 1:
         text, advice = (
@@ -143,6 +140,19 @@ class _Found:
         self.types: dict[str, tuple[str, Ref]] = {}
         self.differing: dict[Ref, str] = {}
         self.of_variants: list[Step] = []
+
+    def add_of_catalog(self, step: Step, kind_name: str, facts: _PathFacts) -> None:
+        change, ref, fields = step.change, step.ref, step.change.fields
+        if facts.is_indexed:
+            self.add_types(step)
+        if kind_name == "product":
+            self.add_keys(ref, fields)
+        if facts.needs_rebuild and (change.op is not Op.PUT or change.replace):
+            self.rebuilt.add(ref)
+        if kind_name in _OF_VARIANTS:
+            self.of_variants.append(step)
+        if facts.is_timed and _is_urgent(fields):
+            self.urgent.add(ref)
 
     def add_keys(self, ref: Ref, fields: Fields) -> None:
         before = len(self.xp_keys)
@@ -211,53 +221,48 @@ class _Found:
         return [risk for risk in found if risk and risk.total]
 
 
-_JSON_BYTES = 6
-"""Most bytes of a character in JSON."""
-_NESTED = (dict, list)
-_SCALAR_CHARACTERS = 30
-"""More characters than a number, a flag or null has in JSON."""
+_encode = msgspec.json.Encoder().encode
+_SURELY_SHORT = XP_LIMIT // 6
+"""Bytes of the JSON of flat fields whose xp is within the limit.
+
+A level of nesting is a dot in a path, and at most six bytes in xp.
+"""
 
 
 class _PathFacts(NamedTuple):
     """Facts that the paths of a change's fields decide, whatever their values are.
 
-    *volatile* are those that the platform changes by itself, *size* bounds the characters of the
-    paths in JSON, *is_indexed* says that OrderCloud indexes its xp by type.
+    *volatile* are those that the platform changes by itself; *has_quantities* says that the kind
+    has such fields, *is_indexed* that OrderCloud indexes its xp by type, *is_of_catalog* that one
+    of the risks of products and their like may apply.
     """
 
     volatile: tuple[str, ...]
-    size: int
+    has_quantities: bool
     has_xp: bool
     is_indexed: bool
     needs_rebuild: bool
     is_timed: bool
+    is_of_catalog: bool
 
 
 @lru_cache(1024)
 def _facts_of(kind_name: str, *paths: str) -> _PathFacts:
     """Return the facts of fields at *paths*: nearly all changes of a plan have the same ones."""
     has_xp = any(path.startswith("xp.") for path in paths)
+    is_indexed = has_xp and kind_name in _IN_XP_INDEX
+    needs_rebuild = not _NEEDS_REBUILD[kind_name].isdisjoint(paths)
+    is_timed = not _TIMED_FIELDS.isdisjoint(paths)
+    is_compared = kind_name == "product" or kind_name in _OF_VARIANTS
     return _PathFacts(
         tuple(path for path in paths if path in _VOLATILE[kind_name]),
-        sum(len(path) + 4 for path in paths),
+        bool(_VOLATILE[kind_name]),
         has_xp,
-        has_xp and kind_name in _IN_XP_INDEX,
-        not _NEEDS_REBUILD[kind_name].isdisjoint(paths),
-        not _TIMED_FIELDS.isdisjoint(paths),
+        is_indexed,
+        needs_rebuild,
+        is_timed,
+        is_compared or is_indexed or needs_rebuild or is_timed,
     )
-
-
-def _is_short(fields: Fields, facts: _PathFacts) -> bool:
-    """Return whether *fields* are within the limit of xp whatever is in them; others may be too."""
-    characters = facts.size
-    for value in fields.values():
-        if type(value) is str:
-            characters += len(value)
-        elif isinstance(value, _NESTED):
-            return False
-        else:
-            characters += _SCALAR_CHARACTERS
-    return characters * _JSON_BYTES < XP_LIMIT
 
 
 def _sets_objects(change: Change) -> bool:
@@ -270,13 +275,15 @@ def _sets_objects(change: Change) -> bool:
 def _is_blind(change: Change, written: Sequence[str]) -> bool:
     """Return whether *change* writes quantities, those at *written*, without expecting them."""
     replaces = change.op is Op.SET or change.replace
-    return replaces and not change.expect.keys() >= {*written}
+    return replaces and not (change.expect and change.expect.keys() >= {*written})
 
 
-def _quantities(change: Change, volatile: frozenset[str]) -> list[Any]:
-    """Return the quantities that *change* writes; an ellipsis for one that it adjusts."""
+def _unnamed_quantities(change: Change, volatile: frozenset[str]) -> list[Any]:
+    """Return the quantities, at *volatile* paths, that *change* writes although no field names
+    them; an ellipsis for one that it adjusts.
+    """
     fields, adjust = change.fields, change.adjust
-    given = [fields.get(p, ...) for p in volatile if p in fields or p in adjust]
+    given: list[Any] = [... for path in adjust if path in volatile and path not in fields]
     if change.op is Op.PUT and change.replace:  # what such a put leaves out is emptied
         given += [None for p in volatile - {*fields, *adjust} if "." not in p]
     return given

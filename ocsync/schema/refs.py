@@ -19,6 +19,8 @@ _PATHS = {
     for name, kind in KINDS.items()
 }
 """The path of each kind with `%s` for its first IDs, and the number of these."""
+_PLAINLY_WRITTEN = frozenset(name for name, kind in KINDS.items() if not (kind.query or kind.link))
+"""The kinds whose path is that of their writes, whatever is written."""
 _SLASHES = {
     name: tuple(range(len(kind.ids) - kind.optional_ids, len(kind.ids) + 1))
     for name, kind in KINDS.items()
@@ -163,16 +165,16 @@ def lineage(ref: Ref) -> Iterator[Ref]:
 
 def url_of(ref: Ref) -> str:
     """Return the path of an entity, or the path an assignment is posted to, below `/v1`."""
-    name, *ids = ref.split("/")
-    path, number = _PATHS[name]
-    return path % tuple(ids[:number])
+    parts = ref.split("/")
+    path, number = _PATHS[parts[0]]
+    return path % tuple(parts[1 : number + 1])
 
 
 def write_url_of(ref: Ref, fields: Mapping[str, Any]) -> str:
     """Return the path (with query) that a write of *fields* is sent to."""
-    kind = kind_of(ref)
-    if not (kind.query or kind.link):
+    if ref[: ref.find("/")] in _PLAINLY_WRITTEN:
         return url_of(ref)
+    kind = kind_of(ref)
     given = [(name, fields.get(field)) for name, field in kind.query.items()]
     pairs = [f"{name}={str(value).lower()}" if isinstance(value, bool) else f"{name}={value}"
              for name, value in given if value not in (None, False)]  # fmt: skip

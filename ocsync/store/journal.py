@@ -176,7 +176,7 @@ class _View:
             self.take(record, self.readers[-1].size + size)
 
     def _spill(self) -> IndexBuilder:
-        self.builder = IndexBuilder(self.index)
+        self.builder = IndexBuilder(self.index if self.state.live else None)
         for seq, entry in self.tail.items():
             self.builder.add(entry.ref, seq)
         self.tail = {}
@@ -263,15 +263,25 @@ class Journal:
             if left.overlaps(stretch.first, stretch.last):
                 path = self._folder / stretch.name
                 is_whole = bool(stretch.content) and left.has_all(stretch.first, stretch.last)
-                entries = self._entries_of(path, None if is_whole else left)
+                entries = self._entries_of(path, None if is_whole else left, stretch)
                 copied = _copied_lines(path, stretch) if is_whole else None
                 yield _Stream(stretch.first, stretch.last, entries, copied)
         if staged := [seq for seq in sorted(tail) if seq in wanted]:
             yield _Stream(staged[0], staged[-1], [[tail[seq] for seq in staged]])
 
-    def _entries_of(self, path: Path, wanted: NumberRanges | None) -> Iterator[list[Entry]]:
-        """Yield the entries of a segment that are *wanted*, all of them without that, in groups."""
-        for records, _ in _read_segment(path, self._warn):
+    def _entries_of(
+        self, path: Path, wanted: NumberRanges | None, indexed: Stretch | None = None
+    ) -> Iterator[list[Entry]]:
+        """Yield the entries of a segment that are *wanted*, all of them without that, in groups.
+
+        Of a segment that was *indexed* only that part is read. Its lines were checked then: one
+        checksum of them all shows that they are the same, as long as nothing is damaged.
+        """
+        if indexed and _is_undamaged(path, indexed):
+            groups = log.read_checked(path, decode, self._warn, indexed.size)
+        else:
+            groups = (group.records for group in _read_segment(path, self._warn))
+        for records in groups:
             if wanted is None:
                 yield [record for record in records if isinstance(record, Entry)]
             else:
@@ -671,6 +681,14 @@ def _merged(overlapping: Sequence[tuple[int, _Stream]]) -> Iterator[Sequence[Ent
 
 def _with_place(place: int, groups: Iterable[Sequence[Entry]]) -> Iterator[tuple[int, int, Entry]]:
     return ((entry.seq, place, entry) for entries in groups for entry in entries)
+
+
+def _is_undamaged(path: Path, stretch: Stretch) -> bool:
+    """Return whether *path* begins with the bytes that *stretch* was made from."""
+    try:
+        return journal_index.checksum(path, stretch.size) == stretch.crc
+    except FileNotFoundError:
+        return False
 
 
 def _copied_lines(path: Path, stretch: Stretch) -> Iterator[bytes]:

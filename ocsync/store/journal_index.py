@@ -28,7 +28,7 @@ from zlib import crc32
 
 from ocsync.errors import ConfigError
 from ocsync.models import Entry, Ref
-from ocsync.schema import kind_names, ref_key, ref_keys
+from ocsync.schema import KINDS, kind_names, ref_key, ref_keys
 from ocsync.store import files, log
 from ocsync.store.number_ranges import NumberRanges
 
@@ -270,7 +270,7 @@ def load(folder: Path, segments: Sequence[Path]) -> JournalIndex | None:
             header = file.readline()
         payload = log.decode_line(header[:-1])
         facts = json.loads(payload or b"null")
-        if payload is None or facts["format"] != _FORMAT:
+        if payload is None or facts["format"] != _FORMAT or not KINDS.keys() >= {*facts["kinds"]}:
             return None
         index = JournalIndex(facts, partial(files.open_for_reading, path), len(header))
     except (OSError, ConfigError, ValueError, KeyError, TypeError, AttributeError):

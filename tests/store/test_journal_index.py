@@ -20,6 +20,7 @@ from ocsync.engine.resume.drafting import draft_plan
 from ocsync.errors import Damaged
 from ocsync.models import Entry
 from ocsync.plan import build
+from ocsync.schema import KINDS, refs
 from ocsync.store import Journal, RunInfo, Runs, journal, journal_index, summary
 from ocsync.store.number_ranges import NumberRanges
 from tests.builders import entry, numbered
@@ -261,16 +262,35 @@ def test_an_old_index_holds_for_what_it_has_seen(tmp_path: Path) -> None:
     assert len(set(old)) > 3
 
 
+@pytest.mark.parametrize("is_settled", [False, True])
 @pytest.mark.parametrize("place", range(2))
-def test_a_changed_segment_is_not_believed_to_be_the_old_one(tmp_path: Path, place: int) -> None:
-    """Not even when it has the same size and was written in the same moment."""
+def test_a_changed_segment_is_not_believed_to_be_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: int, is_settled: bool
+) -> None:
+    """Not even when it has the same size and was written in the same moment.
+
+    One whose time tells nothing is found out when its entries are read.
+    """
     staged(tmp_path)
+    monkeypatch.setattr(journal_index, "_SETTLED_NS", -(10**18) if is_settled else 10**18)
     path = sorted((tmp_path / "journal").glob("0*.jsonl"))[place]
     status = path.stat()
     path.write_bytes(path.read_bytes().replace(b'"catalog/C1"', b'"catalog/X1"'))
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     with pytest.raises(Damaged):
         answers(test_journal.journal(tmp_path))
+
+
+def test_an_index_does_not_hide_kinds_that_this_version_does_not_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = test_journal.journal(tmp_path)
+    book.add_segment(entry("set", f"catalog/C{n}", {"Name": "x" * 50}) for n in range(9))
+    book.append([entry("set", "product/P", {"Name": "y" * 50})])
+    monkeypatch.delitem(refs._SLASHES, "catalog")
+    monkeypatch.delitem(KINDS, "catalog")
+    with pytest.raises(Damaged, match="not a ref that this ocsync knows"):
+        test_journal.journal(tmp_path).entries()
 
 
 def test_an_index_that_cannot_be_written_is_made_each_time(

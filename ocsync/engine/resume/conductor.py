@@ -109,7 +109,7 @@ from ocsync.risks import (
     writes_indexed_xp,
     xp_type_risk,
 )
-from ocsync.schema import TARGETS, Target, kind_of, ref_key
+from ocsync.schema import KINDS, TARGETS, Target, kind_of, ref_key
 from ocsync.store import Run
 from ocsync.store.number_ranges import NumberRanges, to_ranges
 from ocsync.store.step_log import steps_without
@@ -210,7 +210,8 @@ async def _start_run(
         return await close_without_run(session, options)
     _check_sent_before(session, drafted, options)
     await asyncio.to_thread(_check_limits, drafted, options, identity)
-    await _check_xp_types(session, steps, options)
+    if any(KINDS[total.kind].indexed_xp for total in drafted.totals):
+        await _check_xp_types(session, steps, options)
     confirm_production(session)
     fed = _fed_by(drafted)
     reading = await _check_pauses(session, _targets_of(session, fed, options), options, reading)
@@ -387,7 +388,8 @@ def _check_limits(drafted: PlanDraft, options: ResumeOptions, identity: Identity
     one that names the marketplace as another seller.
     """
     limit, steps = options.max_changes, drafted.plan.steps
-    own = (own_seller_fault(step.ref, identity.marketplace) for step in steps)
+    naming = steps if any(KINDS[total.kind].owner_id for total in drafted.totals) else ()
+    own = (own_seller_fault(step.ref, identity.marketplace) for step in naming)
     if fault := next(filter(None, own), ""):  # staged before the first sign-in
         raise InputError(f"nothing was sent: {fault}", hint="ocsync stage drop REF")
     if limit is not None and len(steps) > limit:

@@ -18,8 +18,11 @@ from ocsync.schema import KINDS, ref_key
 from ocsync.store import ProfileDir
 from ocsync.store.number_ranges import NumberRanges
 
-SPILL_REFS = 150_000
-"""Most refs whose changes are kept in memory, where these are independent of each other."""
+SPILL_REFS = 400_000
+"""Most refs whose edits are folded in memory at a time, where these are independent of each other.
+"""
+KEPT_CHANGES = 150_000
+"""Most changes whose plan is kept in memory, where these are independent of each other."""
 
 
 class PlanDraft(NamedTuple):
@@ -101,7 +104,7 @@ def draft_large(
     """Return what `draft_plan` does, for *entries* of these *kinds* only.
 
     Where no edit depends on one of another ref, memory holds those of *limit* refs at a time
-    (SPILL_REFS if it is not given), and *folder* the others.
+    (SPILL_REFS if it is not given), and *folder* the others and a long plan.
     """
     if not are_unrelated(kinds):
         return draft_plan(entries, targets)
@@ -118,7 +121,7 @@ def draft_large(
 
     taken = tally.passing(entries if chosen.issuperset(kinds) else choose())
     changes = consolidate(taken, SPILL_REFS if limit is None else limit, spilled.add)
-    if not spilled:
+    if not spilled and len(changes) <= KEPT_CHANGES:
         return tally.draft(_build(changes), remaining)
     parts = chain(map([changes].pop, [0]), spilled.changes())
     del changes  # they are freed when their part is done

@@ -40,7 +40,10 @@ from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY, kind_of, ref_key, refer
 from ocsync.store import Run
 from ocsync.store.step_log import StepLog
 
-_GROUP_SIZE = 200
+_SHOWN_READS = 200
+"""Entities that are read between two events."""
+_KEPT_DOCUMENTS = 1_000
+"""Documents that are written to the run's folder together."""
 _MOST_REFERENCES = 1000
 """Most entities that are read because others refer to them."""
 _MOST_STEPS_AHEAD = 10_000
@@ -313,7 +316,7 @@ async def run_preflight(
         async for ref, current in read_documents(session, refs, accept=accept, ahead=ahead):
             session.raise_if_stopped()
             read += 1
-            if read % _GROUP_SIZE == 0:
+            if read % _SHOWN_READS == 0:
                 session.emit(Reading(read, total))
             step = first_steps[ref_key(ref)]
             if isinstance(current, OcsyncError):
@@ -383,7 +386,7 @@ class _Reading:
         """Take the *current* document of the ref of *step*, which *later* steps set fields of."""
         ref, preflight = step.ref, self._preflight
         self._group.append((ref, current))
-        if len(self._group) >= _GROUP_SIZE:
+        if len(self._group) >= _KEPT_DOCUMENTS:
             self._keep_group()
         awaited = self._creations.makers.get(ref_key(ref), set()).intersection(step.needs)
         if awaited and step.change.expect and current is None:

@@ -7,9 +7,11 @@ another one. The plan is, to the byte, the one that `plan.build` makes.
 
 from __future__ import annotations
 
+import heapq
 from array import array
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,10 +26,10 @@ from ocsync.store.step_log import StepLog
 
 PARTITIONS = 64
 _encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 _decode = msgspec.json.Decoder(Entry)
 _HEAD = len(b'{"number":0')
 """Length of the beginning of a step that has no number yet."""
-_BLOCK = 65_536
 _GROUP = 1_000
 """Steps that are written together."""
 
@@ -70,95 +72,110 @@ class SpilledPlan(NamedTuple):
     totals: list[KindTotal]
 
 
-class _Wave(NamedTuple):
-    """The steps of one kind in one wave: the numbers of their refs' first entries, their rows."""
+class _Planned(NamedTuple):
+    """Steps of one kind in one wave, without their numbers.
 
+    *firsts* are the numbers of their refs' first entries, which they are sorted by; *rows* their
+    places among all steps that were planned.
+    """
+
+    steps: list[Step]
     firsts: array[int]
     rows: array[int]
 
 
-class _Rows:
-    """Encoded steps without their numbers, in parts, within which they are read in order."""
+class _Piece:
+    """The same of one part, with the encoded steps in *file*."""
 
-    def __init__(self, folder: Path) -> None:
-        self._file = SpillFile(folder)
-        self._ends = array("Q", [0])
-        self._parts = array("H")
-        self._windows: dict[int, tuple[int, bytes]] = {}
+    def __init__(self, file: SpillFile) -> None:
+        self._file = file
+        self._blocks: list[tuple[int, int]] = []
+        self.firsts, self.rows = array("Q"), array("Q")
+        self.entries = 0
 
-    def __len__(self) -> int:
-        return len(self._parts)
+    def add(self, planned: _Planned) -> None:
+        data = _encode_lines(planned.steps)
+        self._blocks.append((self._file.append(data), len(data)))
+        self.firsts += planned.firsts
+        self.rows += planned.rows
+        self.entries += sum(len(step.change.entries) for step in planned.steps)
 
-    def add_part(self, rows: Sequence[bytes]) -> None:
-        """Add one more part."""
-        part = self._parts[-1] + 1 if self._parts else 0
-        end = self._ends[-1]
-        for row in rows:
-            end += len(row)
-            self._ends.append(end)
-            self._parts.append(part)
-        self._file.append(b"".join(rows))
-
-    def read(self, row: int) -> bytes:
-        """Return a row."""
-        start, end, part = self._ends[row], self._ends[row + 1], self._parts[row]
-        first, window = self._windows.get(part, (0, b""))
-        if not first <= start <= end <= first + len(window):
-            first, window = start, self._file.read(start, max(_BLOCK, end - start))
-            self._windows[part] = first, window
-        return window[start - first : end - first]
+    def lines(self) -> Iterator[tuple[int, int, bytes]]:
+        """Yield the first entry, the row and the line of each step."""
+        blocks = (self._file.read(*block).splitlines() for block in self._blocks)
+        return zip(self.firsts, self.rows, chain.from_iterable(blocks), strict=True)
 
 
-def build_spilled(parts: Iterable[Collection[Change]], folder: Path) -> SpilledPlan:
+_Pieces = dict[tuple[int, int], list[_Piece]]
+"""The pieces of each wave and, within it, of each kind, by its rank."""
+
+
+def build_spilled(parts: Iterable[Sequence[Change]], folder: Path) -> SpilledPlan:
     """Return the plan of unrelated changes; those of one ref stand together, in one of *parts*."""
-    rows, refs, entries = _Rows(folder), 0, Counter[str]()
-    waves: dict[tuple[int, int], _Wave] = defaultdict(lambda: _Wave(array("Q"), array("Q")))
+    file, rows = SpillFile(folder), 0
+    pieces: _Pieces = defaultdict(list)
     for changes in parts:
-        encoded = list[bytes]()
-        previous, wave, first, number = "", 0, 0, len(rows)
-        for row, change in enumerate(changes, number):
+        own: dict[tuple[int, str], _Piece] = defaultdict(lambda: _Piece(file))
+        for group in _planned(changes, rows):
+            for key, planned in group.items():
+                own[key].add(planned)
+        rows += len(changes)
+        for (wave, name), piece in own.items():
+            pieces[wave, RANKS[name]].append(piece)
+    totals = []
+    for name in KINDS:
+        some = [one for (_, rank), all_ in pieces.items() if rank == RANKS[name] for one in all_]
+        if some:
+            entries, steps = sum(p.entries for p in some), sum(len(p.rows) for p in some)
+            totals.append(KindTotal(name, entries, steps))
+    refs = sum(len(one.rows) for (wave, _), some in pieces.items() if wave == 1 for one in some)
+    last = max((wave for wave, _ in pieces), default=0)
+    return SpilledPlan(Plan(_in_order(pieces, rows, folder), last), refs, totals)
+
+
+def _planned(
+    changes: Sequence[Change], first_row: int
+) -> Iterator[Mapping[tuple[int, str], _Planned]]:
+    """Yield the steps of *changes* by wave and kind, some at a time."""
+    previous, wave, first = "", 0, 0
+    for start in range(0, len(changes), _GROUP):
+        group: dict[tuple[int, str], _Planned] = defaultdict(
+            lambda: _Planned([], array("Q"), array("Q"))
+        )
+        for row, change in enumerate(changes[start : start + _GROUP], first_row + start):
             ref = change.ref
             wave, first = (wave + 1, first) if ref == previous else (1, change.entries[0])
-            previous, refs = ref, refs + (wave == 1)
-            kind_name = ref[: ref.find("/")]
-            group = waves[wave, RANKS[kind_name]]
-            group.firsts.append(first)
-            group.rows.append(row)
-            entries[kind_name] += len(change.entries)
+            previous = ref
             path = write_url_of(ref, change.fields)
-            step = Step(number=0, wave=wave, change=change, method=METHODS[change.op], path=path)
-            encoded.append(_encode(step))
-        rows.add_part(encoded)
-    steps = Counter[int]()
-    for (_, rank), group in waves.items():
-        steps[rank] += len(group.rows)
-    totals = [KindTotal(n, entries[n], steps[RANKS[n]]) for n in KINDS if n in entries]
-    last = max((wave for wave, _ in waves), default=0)
-    return SpilledPlan(Plan(_in_order(rows, waves, folder), last), refs, totals)
+            steps, firsts, rows = group[wave, ref[: ref.find("/")]]
+            steps.append(
+                Step(number=0, wave=wave, change=change, method=METHODS[change.op], path=path)
+            )
+            firsts.append(first)
+            rows.append(row)
+        yield group
 
 
-def _in_order(rows: _Rows, waves: dict[tuple[int, int], _Wave], folder: Path) -> StepLog:
+def _in_order(pieces: _Pieces, rows: int, folder: Path) -> StepLog:
     """Return the steps in plan order, with their numbers.
 
     A second one of a ref needs the one before it, which stands in the row before its own.
     """
     file, ends, number = SpillFile(folder), array("Q"), 0
-    several = any(wave > 1 for wave, _ in waves)
-    numbers = array("Q", bytes(8 * len(rows) * several))
-    for (wave, _), group in sorted(waves.items()):
-        order = sorted(range(len(group.rows)), key=group.firsts.__getitem__)
-        for start in range(0, len(order), _GROUP):
+    several = any(wave > 1 for wave, _ in pieces)
+    numbers = array("Q", bytes(8 * rows * several))
+    for (wave, _), some in sorted(pieces.items()):
+        merged = heapq.merge(*(piece.lines() for piece in some))
+        while group := list(islice(merged, _GROUP)):
             lines = list[bytes]()
-            for place in order[start : start + _GROUP]:
-                row, number = group.rows[place], number + 1
-                line = b'{"number":%d%b\n' % (number, rows.read(row)[_HEAD:])
-                if wave > 1:
-                    line = b'%b,"needs":[%d]}\n' % (line[:-2], numbers[row - 1])
+            for _, row, text in group:
+                number += 1
+                line = b'{"number":%d%b\n' % (number, text[_HEAD:])
                 if several:
                     numbers[row] = number
+                if wave > 1:
+                    line = b'%b,"needs":[%d]}\n' % (line[:-2], numbers[row - 1])
                 lines.append(line)
             end = file.append(b"".join(lines))
-            for line in lines:
-                end += len(line)
-                ends.append(end)
+            ends.extend(accumulate(map(len, lines[1:]), initial=end + len(lines[0])))
     return StepLog(file.read, ends)

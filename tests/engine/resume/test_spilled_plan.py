@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.json import encode
 
-from ocsync.engine.resume import spilled_plan
+from ocsync.engine.resume import drafting, spilled_plan
 from ocsync.engine.resume.drafting import draft_large, draft_plan
 from ocsync.models import Entry, Step
 from ocsync.ordering import are_unrelated
@@ -45,7 +45,8 @@ EDITS = st.one_of(
 @settings(max_examples=100, deadline=None)
 @given(
     edits=st.lists(EDITS, min_size=1, max_size=30),
-    limit=st.integers(0, 4),
+    limit=st.integers(0, 9),
+    kept=st.integers(0, 9),
     partitions=st.integers(1, 3),
     targets=st.sampled_from([(), ("inventory",), ("products",), ("inventory", "categories")]),
 )
@@ -53,6 +54,7 @@ def test_a_plan_in_files_is_to_the_byte_the_one_in_memory(
     tmp_path_factory: pytest.TempPathFactory,
     edits: list[Entry],
     limit: int,
+    kept: int,
     partitions: int,
     targets: tuple[str, ...],
 ) -> None:
@@ -60,6 +62,7 @@ def test_a_plan_in_files_is_to_the_byte_the_one_in_memory(
     expected = draft_plan(entries, targets)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(spilled_plan, "PARTITIONS", partitions)
+        patch.setattr(drafting, "KEPT_CHANGES", kept)
         found = draft_large(iter(entries), KINDS, folder, targets, limit=limit)
     assert encode(list(found.plan.steps)) == encode(list(expected.plan.steps))
     assert found.plan.waves == expected.plan.waves
