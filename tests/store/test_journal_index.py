@@ -287,8 +287,11 @@ def test_an_index_does_not_hide_kinds_that_this_version_does_not_know(
     book = test_journal.journal(tmp_path)
     book.add_segment(entry("set", f"catalog/C{n}", {"Name": "x" * 50}) for n in range(9))
     book.append([entry("set", "product/P", {"Name": "y" * 50})])
-    monkeypatch.delitem(refs._SLASHES, "catalog")
-    monkeypatch.delitem(KINDS, "catalog")
+    older = {name: kind for name, kind in KINDS.items() if name != "catalog"}
+    slashes = {name: number for name, number in refs._SLASHES.items() if name in older}
+    monkeypatch.setattr(refs, "_SLASHES", slashes)
+    for module in (refs, journal_index):
+        monkeypatch.setattr(module, "KINDS", older)
     with pytest.raises(Damaged, match="not a ref that this ocsync knows"):
         test_journal.journal(tmp_path).entries()
 
