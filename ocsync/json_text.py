@@ -26,6 +26,38 @@ def decode_json(text: bytes) -> Any:
         )
 
 
+class RepeatedKey(ValueError):
+    """Key that one object has twice, so that its value is not certain."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"repeats the key {json_value(key)} in one object")
+
+
+def repeated_key(text: str, value: Any) -> str:
+    """Return a message on a key that an object of the JSON in *text* has twice, or "".
+
+    *value* is *text* decoded, where the last of equal keys has replaced the others, so that it has
+    fewer strings than *text* has; only escapes make their quotes uncertain.
+    """
+    if "\\" not in text and text.count('"') == msgspec.json.encode(value).count(b'"'):
+        return ""
+    try:
+        json.loads(text, object_pairs_hook=unique_members, parse_int=str, parse_float=str)
+    except RepeatedKey as error:
+        return str(error)
+    return ""
+
+
+def unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object of *pairs*. Raises RepeatedKey."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        keys = [key for key, _ in pairs]
+        repeated = next(key for key in keys if keys.count(key) > 1)
+        raise RepeatedKey(repeated)
+    return members
+
+
 def json_value(value: Any) -> str:
     """Return *value* as JSON, as messages show it: null is not "null"."""
     return json.dumps(value, ensure_ascii=False)

@@ -14,6 +14,7 @@ from typing import IO
 import msgspec
 
 from ocsync.errors import ConfigError, Interrupted
+from ocsync.suggestions import set_variable
 
 COMMAND_SECONDS = 60.0
 OUTPUT_SECONDS = 0.5
@@ -44,12 +45,25 @@ def _from_env(name: str, what: str) -> str:
     if not secret:
         state = "is empty" if name in os.environ else "is not set"
         text = f"environment variable {name} {state}; it should hold {what}"
-        raise ConfigError(text, hint=f"export {name}=...")
+        raise ConfigError(text, hint=set_variable(name))
     if not secret.isprintable():
         text = f"environment variable {name} holds line breaks, control characters or bytes"
         hint = f"set {name} to {what} alone, on one line"
         raise ConfigError(f"{text} that are not UTF-8; it should hold {what}", hint=hint)
     return secret
+
+
+def command_line(command: str, system: str = os.name) -> list[str] | str:
+    """Return *command* as the *system* starts it. Raises ValueError for an open quotation mark.
+
+    Windows splits it by itself, and its paths have the sign that elsewhere escapes the next one.
+    """
+    return command if system == "nt" else shlex.split(command)
+
+
+def program_of(command: str, system: str = os.name) -> str:
+    """Return the program that *command* runs. Raises ValueError, IndexError."""
+    return shlex.split(command, posix=system != "nt")[0].strip('"')
 
 
 def _from_command(command: str, what: str) -> str:
@@ -59,7 +73,7 @@ def _from_command(command: str, what: str) -> str:
     """
     hint = "run the command by hand to see what is wrong"
     try:
-        code, output = _run(shlex.split(command))
+        code, output = _run(command_line(command))
     except (OSError, ValueError, IndexError) as error:
         raise ConfigError(f"cannot run the command for {what}: {error}", hint=hint) from error
     except subprocess.TimeoutExpired:
@@ -99,8 +113,8 @@ def is_command_running() -> bool:
     return bool(_running)
 
 
-def _run(words: list[str]) -> tuple[int, bytes]:
-    """Return the exit code of *words* and what it printed until then.
+def _run(words: list[str] | str) -> tuple[int, bytes]:
+    """Return the exit code of a command line and what it printed until then.
 
     What it left running in the background may keep its output open, and is not waited for.
     """

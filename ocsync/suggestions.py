@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 _SHOWN = 12
@@ -61,3 +62,8 @@ def listed(choices: Iterable[str], command: str = "") -> str:
     rest = f" and {left:,} more" if left > 0 else ""
     shown = ", ".join(names[:_SHOWN]) or "none"
     return f"{shown}{rest}{f' ({command})' if rest and command else ''}"
+
+
+def set_variable(name: str, value: str = "...", system: str = os.name) -> str:
+    """Return the command that sets an environment variable, in the usual shell of the *system*."""
+    return f"$env:{name} = '{value}'" if system == "nt" else f"export {name}={value}"

@@ -181,6 +181,39 @@ _LARGE_NUMBERS = {
 }
 
 
+def broken_sentences(source: str, file: str) -> Iterator[str]:
+    """Yield the lines of output of *source* that the next one continues.
+
+    Written at one width, such a sentence wraps raggedly at any other; the console wraps lines.
+    """
+    for node in _nodes(source):
+        body = getattr(node, "body", ())
+        for first, second in pairwise(body if isinstance(body, list) else ()):
+            if _BROKEN.search(_shown(first)) and re.match(r" +[a-z]", _shown(second)):
+                yield f"{file}:{second.lineno}: {_shown(first).strip()}"
+
+
+_BROKEN = re.compile(r"^ .{50,}[a-z,]$")
+
+
+def _shown(statement: ast.AST) -> str:
+    """Return the literal that *statement* prints, or yields as a line; empty for none."""
+    value = getattr(statement, "value", None)
+    if isinstance(value, ast.Call) and value.args:
+        return _literal(value.args[0])
+    if isinstance(value, ast.Yield) and isinstance(value.value, ast.Tuple):
+        return _literal(value.value.elts[-1])
+    return ""
+
+
+def test_no_sentence_is_broken_over_lines_of_output() -> None:
+    sources = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in _modules()}
+    assert not [line for file, source in sources.items() for line in broken_sentences(source, file)]
+    for show in ('info("  {}")', 'info(f"  {}", "!")', 'yield "!", "  {}"'):
+        lines = [show.format(half) for half in (f"{'long ' * 12}and", "then the rest.")]
+        assert len([*broken_sentences("def f():\n    " + "\n    ".join(lines), "x.py")]) == 1
+
+
 def test_no_retired_word_is_left() -> None:
     assert not retired_words(_code_texts())
     assert not retired_words(_page_texts())

@@ -55,6 +55,8 @@ NEW: set[str] = {
     "workspace.id",
     "plan.follows",
     "json.arrivals",
+    "json.counted_until",
+    "json.requests_at_least",
     *(f"pace.{name}" for name in PaceSample.__struct_fields__),
 }
 """Keys that files have got since, as `keys_in` names them."""
@@ -182,6 +184,7 @@ def reported(name: str) -> dict[str, Any]:
     delivery = {n.replace("strangers", "unexpected"): v for n, v in one["delivery"].items()}
     return {
         **counts, "delivery": delivery, "held": [], "by_answer": 0, "arrivals": [], "plan": "",
+        "counted_until": "", "requests_at_least": one["state"] == "open" and not one["requests"],
         "verified": {RESULTS[sign]: number for sign, number in one["verified"].items()},
         "verified_kinds": {k: {RESULTS[s]: n for s, n in found.items()} for k, found in kinds},
         "exit_code": one["exit_code"] if one["state"] == "closed" else None,
@@ -223,7 +226,7 @@ def test_status_offline(untouched: Run) -> None:
     found = answer(untouched, "status", "--offline")
     assert found["profile"] == "acme"
     assert found["staged"] == {"entries": 17, "refs": 15, "since": "2025-03-03T09:00:00+00:00"}
-    assert found["last_run"] == reported("0310-0900")
+    assert found["last_run"] == {**reported("0310-0900"), "requests_at_least": False}
     assert found["due"] == {"categories": "window", "products": "lease"}
     assert found["pauses"] == pauses(OLD)
     assert {name: one["phase"] for name, one in found["pauses"].items()} == {

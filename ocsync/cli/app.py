@@ -145,7 +145,7 @@ def _call(console: Console, words: list[str]) -> int:
         return ExitCode.DONE
     except Exception as error:
         if isinstance(error, _USAGE_ERROR):
-            return _report_usage(console, error)
+            return _report_usage(console, error, words)
         raise
 
 
@@ -158,10 +158,13 @@ def _overview() -> list[str]:
     return [*lines, "", *_READ_ON]
 
 
-def _report_usage(console: Console, error: BaseException) -> int:
+def _report_usage(console: Console, error: BaseException, words: list[str]) -> int:
+    from ocsync.cli.usage_text import named_command, usage_text
+
     context = getattr(error, "ctx", None)
-    message = getattr(error, "format_message", lambda: str(error))()
-    path = context.command_path if context else "ocsync"
+    path, named = named_command(tree(), words)
+    message = usage_text(error, named)
+    path = context.command_path if context else path
     if type(error).__name__ == "NoArgsIsHelpError":
         text = "\n".join(_overview()) if path == "ocsync" else message
         sys.stdout.write(text + "\n")

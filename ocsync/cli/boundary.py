@@ -33,7 +33,9 @@ def run_guarded(words: list[str], execute: Callable[[Console], int]) -> int:
     write_text(sys.stdout, "", flush=True)
     lost_output(sys.stderr)
     if reason := lost_output(sys.stdout):
-        console.alert(f"cannot write to standard output: {reason}; the output is incomplete")
+        done = "" if code else "the command is done, but "
+        console.alert(f"cannot write to standard output: {reason}; {done}the output is incomplete")
+        console.alert("  next: free disk space, or send the output elsewhere", "")
         return code or ExitCode.FAILED
     return code
 

@@ -160,7 +160,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _requests(words: Sequence[str], selection: Selection) -> list[ExportRequest]:
-    from ocsync.intake.table import kind_named
+    from ocsync.intake.table_header import kind_named
 
     kinds, refs, others = read_kinds_and_refs(words)
     for word in others:

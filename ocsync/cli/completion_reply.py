@@ -1,14 +1,18 @@
 """Shell completion: the words that may complete a command line, from the outline and local data.
 
 The script of `ocsync completion SHELL` asks at each press of the tabulator key: it sets
-`_OCSYNC_COMPLETE` to the shell, and passes the line as arguments (PowerShell, which drops empty
-arguments, by `_OCSYNC_WORDS`). The answer is a directive in the first line, `words`, `files` or
-`folders`, and a candidate a line, with its description after a tabulator. A candidate that ends
-with `/` or `=` is only the beginning of a word.
+`_OCSYNC_COMPLETE` to the shell, and passes the line as arguments. The answer is a directive in the
+first line, `words`, `files` or `folders`, and a candidate a line, with its description after a
+tabulator. A candidate that ends with `/` or `=` is only the beginning of a word.
+
+PowerShell drops empty arguments, so it passes the words by `_OCSYNC_WORDS`, as they are typed. It
+decodes answers by the code page of the console and inserts candidates as they are, so they come as
+JSON without other than ASCII characters, and quoted.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -19,6 +23,8 @@ LIMIT = 200
 """Most candidates of an answer."""
 _OPEN_ENDS = ("/", "=")
 _ESCAPED = re.compile(r"([^\w@%+=:,./~-])")
+_PLAIN = re.compile(r"[\w%+=:./\\-]+")
+"""Words that PowerShell takes as they are."""
 
 
 class Candidate(NamedTuple):
@@ -54,9 +60,7 @@ def complete(shell: str, arguments: Sequence[str], environ: Mapping[str, str]) -
         return ""
     read, write = _SHELLS[shell]
     line = read(arguments, environ)
-    reply = candidates(line, environ)
-    lines = [write(candidate, line) for candidate in reply.words]
-    return "\n".join([reply.directive, *lines]) + "\n"
+    return write(candidates(line, environ), line) + "\n"
 
 
 def split_line(text: str) -> Line:
@@ -96,7 +100,30 @@ def _read_words(arguments: Sequence[str], _: Mapping[str, str]) -> Line:
 
 
 def _read_powershell(_: Sequence[str], environ: Mapping[str, str]) -> Line:
-    return _read_words(environ.get("_OCSYNC_WORDS", "").split("\n"), environ)
+    """Return the line in the variable, whose words are separated by the character 31."""
+    *words, start = environ.get("_OCSYNC_WORDS", "").split("\x1f")
+    return Line([unquote_powershell(word)[0] for word in words], *unquote_powershell(start))
+
+
+def unquote_powershell(text: str) -> tuple[str, str]:
+    """Return the value of a word as PowerShell reads it, and the quotation mark left open in it.
+
+    Variables in it stay as they are typed.
+    """
+    word, quote = "", ""
+    characters = iter(text)
+    following = next(characters, "")
+    while character := following:
+        following = next(characters, "")
+        if character == "`" and quote != "'":
+            word, following = word + following, next(characters, "")
+        elif character == quote == following:
+            word, following = word + quote, next(characters, "")
+        elif character == quote or (not quote and character in "'\""):
+            quote = "" if quote else character
+        else:
+            word += character
+    return word, quote
 
 
 def _write_bash(candidate: Candidate, line: Line) -> str:
@@ -113,12 +140,37 @@ def _write_described(candidate: Candidate, _: Line) -> str:
 
 
 _Reader = Callable[[Sequence[str], Mapping[str, str]], Line]
-_Writer = Callable[[Candidate, Line], str]
+_Writer = Callable[[Reply, Line], str]
+
+
+def _in_lines(write: Callable[[Candidate, Line], str]) -> _Writer:
+    """Return a writer of the directive, and of each candidate by *write*, a line each."""
+    return lambda reply, line: "\n".join(
+        [reply.directive, *(write(candidate, line) for candidate in reply.words)]
+    )
+
+
+def _write_powershell(reply: Reply, line: Line) -> str:
+    """Return JSON with the directive and, for each word, its text to insert, itself and its help.
+
+    The text replaces the whole word, with the quotation mark that it began with.
+    """
+    rows = [(_quoted(word, line.quote), word, text or word) for word, text in reply.words]
+    return json.dumps({"directive": reply.directive, "words": rows})
+
+
+def _quoted(word: str, quote: str) -> str:
+    if not quote and _PLAIN.fullmatch(word):
+        return word
+    end = "" if word.endswith(_OPEN_ENDS) else "'"
+    return "'" + word.replace("'", "''") + end
+
+
 _SHELLS: dict[str, tuple[_Reader, _Writer]] = {
-    "bash": (_read_bash, _write_bash),
-    "zsh": (_read_words, _write_described),
-    "fish": (_read_words, _write_described),
-    "powershell": (_read_powershell, _write_described),
+    "bash": (_read_bash, _in_lines(_write_bash)),
+    "zsh": (_read_words, _in_lines(_write_described)),
+    "fish": (_read_words, _in_lines(_write_described)),
+    "powershell": (_read_powershell, _write_powershell),
 }
 
 

@@ -64,18 +64,32 @@ complete -c ocsync -f -a '(__ocsync_complete)'
 _POWERSHELL = r"""# PowerShell completion for ocsync
 Register-ArgumentCompleter -Native -CommandName ocsync -ScriptBlock {
     param($word, $ast, $cursor)
-    $words = @($ast.CommandElements | Select-Object -Skip 1 |
-        Where-Object { $_.Extent.EndOffset -lt $cursor } |
-        ForEach-Object { if ($null -ne $_.Value) { "$($_.Value)" } else { "$_" } })
+    $ErrorActionPreference = 'SilentlyContinue'
+    $code = $global:LASTEXITCODE
+    $program = $ast.GetCommandName()
+    $words = @()
+    $start = ''
+    foreach ($element in @($ast.CommandElements | Select-Object -Skip 1)) {
+        $extent = $element.Extent
+        if ($extent.EndOffset -lt $cursor) { $words += $extent.Text }
+        elseif ($extent.StartOffset -lt $cursor) {
+            $start = $extent.Text.Substring(0, $cursor - $extent.StartOffset)
+        }
+    }
     $env:_OCSYNC_COMPLETE = 'powershell'
-    $env:_OCSYNC_WORDS = (@($words) + $word) -join "`n"
-    try { $lines = @(& $ast.CommandElements[0].Value complete 2>$null) }
-    finally { $env:_OCSYNC_COMPLETE = $null; $env:_OCSYNC_WORDS = $null }
-    if ($lines.Count -and $lines[0] -ne 'words') { return }
-    $found = @($lines | Select-Object -Skip 1 | ForEach-Object {
-        $text, $help = $_ -split "`t", 2
-        if (-not $help) { $help = $text }
-        [System.Management.Automation.CompletionResult]::new($text, $text, 'ParameterValue', $help)
+    $env:_OCSYNC_WORDS = ($words + $start) -join [char]31
+    try { $text = (& $program complete 2>$null) -join '' }
+    finally {
+        $env:_OCSYNC_COMPLETE = $null
+        $env:_OCSYNC_WORDS = $null
+        $global:LASTEXITCODE = $code
+    }
+    if (-not $text) { return '' }
+    $reply = ConvertFrom-Json $text
+    if ($reply.directive -ne 'words') { return }
+    $type = [System.Management.Automation.CompletionResult]
+    $found = @(foreach ($row in $reply.words) {
+        $type::new($row[0], $row[1], 'ParameterValue', $row[2])
     })
     if ($found.Count) { $found } else { '' }
 }

@@ -147,7 +147,7 @@ def register(app: typer.Typer) -> None:
 
 def _read_words(words: Sequence[str]) -> tuple[list[str], list[str], str]:
     """Return the kinds, the refs and the file that *words* name. Raises UsageError."""
-    from ocsync.intake.table import kind_named
+    from ocsync.intake.table_header import kind_named
 
     kinds, refs, files = read_kinds_and_refs(words)
     if len(files) > 1:
@@ -291,10 +291,8 @@ def _write(
     from ocsync.store.files import atomic_writer, real_path
 
     if file == "-":
-        with ctx.console.hushed():
-            sys.stdout.flush()
-            write_to(sys.stdout.buffer, spool, exported, presentation)
-            sys.stdout.buffer.flush()
+        with ctx.console.document_output("the export") as output:
+            write_to(output, spool, exported, presentation)
         return
     path = real_path(Path(file))
     if path.exists() and not force:

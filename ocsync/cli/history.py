@@ -15,7 +15,7 @@ from ocsync.errors import ExitCode, FileMissing, UsageError
 
 if TYPE_CHECKING:
     from ocsync.engine.history import RunDetails, RunFilter
-    from ocsync.store import RunInfo
+    from ocsync.store import RunInfo, Runs
 
 _DEFAULT = "show"
 _STATES, _COMMANDS = "open|done|failed", "resume|delete|resync"
@@ -104,9 +104,7 @@ def register(app: typer.Typer) -> None:
         if name and any(run_filter):
             raise UsageError("a RUN cannot be combined with filters of the list")
         folder = ctx.folder()
-        runs = (
-            [info for info in folder.runs.read_all() if run_filter.fits(info)] if not name else []
-        )
+        runs = [] if name else [info for info in _records(folder.runs) if run_filter.fits(info)]
         if not (name or steps or report):
             return _show_list(ctx, runs, limit, narrowed=any(run_filter))
         if not (name or runs):
@@ -125,6 +123,16 @@ def register(app: typer.Typer) -> None:
         return None
 
     history_prune.register(group)
+
+
+def _records(runs: Runs) -> list[RunInfo]:
+    """Return the records of all runs, newest first, with what killed commands are known to have
+    sent.
+    """
+    from ocsync.engine.pace import with_killed
+
+    infos = runs.read_all()
+    return [with_killed(runs.get(i.id)) if i.state == "open" else i for i in infos]
 
 
 def _run_filter(since: str, state: str, target: str, kind: str) -> RunFilter:

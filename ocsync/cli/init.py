@@ -31,10 +31,11 @@ def register(app: typer.Typer) -> None:
           ocsync init ./shop
         """
         from ocsync.store import Workspace
+        from ocsync.store.workspace import ADD_PROFILE
 
         workspace = Workspace((folder / ".ocsync").absolute())
         was_there = workspace.exists
         workspace.create()
         ctx.console.document("init", {"workspace": str(workspace.root), "made": not was_there})
         ctx.console.print(f"workspace {workspace.root}", "=" if was_there else "+")
-        ctx.console.suggest("ocsync profile add NAME --environment useast-sandbox ...")
+        ctx.console.suggest("ocsync login", ADD_PROFILE)

@@ -297,16 +297,15 @@ def _show_how_to_reach(ctx: Context, url: str, bind: str) -> None:
 
     if is_loopback(bind):
         ctx.console.info(
-            "  Only this machine can reach it. For OrderCloud, put a tunnel or a TLS proxy"
+            "  Only this machine can reach it. For OrderCloud, put a tunnel or a TLS proxy in "
+            f"front, such as: cloudflared tunnel --url {url}"
         )
-        ctx.console.info(f"  in front, such as: cloudflared tunnel --url {url}")
         ctx.console.info("  The URL of the delivery target is then the address of the tunnel.")
         return
     ctx.console.info(
-        "  Anyone whom the firewall lets through can reach it, and anyone on the network", "!"
-    )
-    ctx.console.info(
-        "  path can read the messages (plain HTTP). Safer: loopback behind a TLS proxy."
+        "  Anyone whom the firewall lets through can reach it, and anyone on the network path can "
+        "read the messages (plain HTTP). Safer: loopback behind a TLS proxy.",
+        "!",
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
     from ocsync.client import Identity
     from ocsync.secrets import SecretSource
 
+T = TypeVar("T")
 _MAX_WAIT = 10.0
+_TRIES = 3
 _SECRET_PLACES = {
     "1": "an environment variable",
     "2": "a command that prints it, such as a password manager's",
@@ -95,13 +98,13 @@ def register(app: typer.Typer) -> None:
             place = (
                 read_place(environment, api_url, auth_url, allow_http)
                 if environment or api_url
-                else _ask_place(ctx)
+                else _ask_until_valid(ctx, _ask_place)
             )
             client_id = client_id or ctx.ask_text("ID of the API client", "--client-id")
             secret = (
                 read_secret_source(secret_env, secret_command, keyring=secret_keyring)
                 if secret_env or secret_command or secret_keyring
-                else _ask_secret_source(ctx)
+                else _ask_until_valid(ctx, _ask_secret_source)
             )
             default = place.environment or "main"
             if not name:
@@ -136,6 +139,20 @@ def _read_purposes(names: list[str]) -> tuple[str, ...]:
     kinds = [name for name in names if name in KINDS]
     direct, grouped = read_targets(name for name in names if name not in KINDS)
     return (*kinds, *(target.name for target in (*direct, *grouped)))
+
+
+def _ask_until_valid(ctx: Context, ask: Callable[[Context], T]) -> T:
+    """Return what *ask* returns; on a terminal it asks again after a wrong answer, a few times."""
+    for _ in range(_TRIES - 1):
+        try:
+            return ask(ctx)
+        except UsageError as error:
+            if not ctx.can_ask:
+                raise
+            ctx.console.alert(error.message)
+            if error.hint:
+                ctx.console.alert(f"  {error.hint}", "")
+    return ask(ctx)
 
 
 def _ask_place(ctx: Context) -> Place:
@@ -189,9 +206,10 @@ def _show(ctx: Context, name: str, identity: Identity, missing: list[str]) -> No
         ctx.console.info("the role FullAccess lets a leaked secret do everything", "!")
     if missing:
         ctx.console.print(f"missing roles: {', '.join(missing)}", "!")
-        ctx.console.info("  In the Portal: open the API client, look up its default context user,")
-        ctx.console.info("  and assign this user a security profile with these roles (never")
-        ctx.console.info("  FullAccess). Then sign in again.")
+        ctx.console.info(
+            "  In the Portal: open the API client, look up its default context user, and assign "
+            "this user a security profile with these roles (never FullAccess). Then sign in again."
+        )
         ctx.console.suggest(f"ocsync login {name}")
     else:
         ctx.console.suggest("ocsync doctor", "ocsync stage import FILE")

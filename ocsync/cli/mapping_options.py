@@ -39,7 +39,13 @@ Ignored = Annotated[
     _option("--ignore", metavar="HEADER", help="Column to leave out; * for all except fields."),
 ]
 HeaderRow = Annotated[
-    int, _option("--header-row", metavar="N", min=0, help="Line, or sheet row, of the header.")
+    int,
+    _option(
+        "--header-row",
+        metavar="N",
+        min=0,
+        help="Line, or sheet row, of the header (0 = the first).",
+    ),
 ]
 Delimiter = Annotated[
     str, _option("--delimiter", metavar="CHARACTER", help="Separator of cells, such as ;")

@@ -98,9 +98,9 @@ def register(app: typer.Typer) -> None:
                 f"  To prevent that, run there: ocsync unpause {' '.join(adopted)} --leave-paused"
             )
         ctx.console.info(
-            "  A pause does not hold deletes, webhooks, integration events, order sync,"
+            "  A pause does not hold deletes, webhooks, integration events, order sync, "
+            "the inventory integration or the search index."
         )
-        ctx.console.info("  the inventory integration or the search index.")
         ctx.console.suggest("ocsync stage import FILE", "ocsync plan", "ocsync resume --verify")
 
 
@@ -108,13 +108,14 @@ def _pause_text(
     status: TargetStatus, before: Mapping[str, Any], profile: str, now: datetime
 ) -> str:
     """Return the state of a target after the command; *before* holds the pauses before it."""
-    from ocsync.render.text import duration, local_time
+    from ocsync.render.pause import pause_text
+    from ocsync.render.text import local_time
 
     pause = status.pause
     until = f" until {local_time(pause.until, now)}" if pause and pause.until else ""
     if pause and pause.since == before.get(status.target.name, {}).get("since"):
-        lasted = duration(pause.seconds(now))
-        return f"already paused by this workspace for {lasted}{until and '; now'}{until}"
+        text = pause_text(pause.by, pause.since, now)
+        return f"already {text}{until and '; now'}{until}"
     if pause and pause.adopted:
         return f"taken over{until} on {profile}; resume will unpause it"
     return f"paused{until} on {profile}"

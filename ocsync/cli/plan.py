@@ -280,11 +280,13 @@ def _last_rate(folder: ProfileDir) -> ReplayRate | None:
     """Return the rate of the newest resume that sent at least ten steps."""
     from ocsync.render.plan import ReplayRate
 
-    for info in folder.runs.read_all():
-        done = info.counts.get("done", 0)
-        if info.kind == "resume" and done >= 10 and info.seconds > 0:
-            return ReplayRate(done / info.seconds)
-    return None
+    newest = folder.runs.newest_resume(
+        lambda info: info.counts.get("done", 0) >= 10 and info.seconds > 0
+    )
+    if newest is None:
+        return None
+    info = newest.read_info()
+    return ReplayRate(info.counts["done"] / info.seconds)
 
 
 def _save(path: Path, digest: str, drafted: PlanDraft, targets: list[str]) -> None:

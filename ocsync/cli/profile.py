@@ -116,8 +116,10 @@ def register(app: typer.Typer) -> None:
         ctx.console.document("profile list", {"profiles": documents})
         ctx.console.print_lines(columns(rows, "<<<"))
         if not profiles:
+            from ocsync.store.workspace import ADD_PROFILE
+
             ctx.console.info("no profile yet")
-            ctx.console.suggest("ocsync profile add NAME --environment useast-sandbox ...")
+            ctx.console.suggest("ocsync login", ADD_PROFILE)
 
     @command(group, "show", exits=LOCAL_EXITS)
     def show(ctx: Context, name: OptionalName = "") -> None:
@@ -230,6 +232,7 @@ def register(app: typer.Typer) -> None:
             "roles": ", ".join(identity.roles),
             "missing": ", ".join(missing) or "none",
         }
+        shown["missing roles"] = shown.pop("missing")
         ctx.console.print_lines(columns(list(shown.items()), "<<"))
         return ExitCode.SIGN_IN if missing else ExitCode.DONE
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,9 +23,7 @@ def write_report(ctx: Context, file: str, text: str) -> None:
     from ocsync.store.files import write_output
 
     if file == "-":
-        with ctx.console.hushed():
-            sys.stdout.flush()
-            sys.stdout.buffer.write(text.encode())
-            sys.stdout.buffer.flush()
+        with ctx.console.document_output("the report") as output:
+            output.write(text.encode())
         return
     write_output(Path(file), text.encode())

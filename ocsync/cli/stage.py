@@ -339,7 +339,7 @@ def _with_current(ctx: Context, entry: Entry, staged: Sequence[Entry]) -> tuple[
     from ocsync.consolidate import expect_current
     from ocsync.diff import values_before
     from ocsync.models import Op
-    from ocsync.render.text import value_text
+    from ocsync.render.text import field_value_text
 
     run = ctx.folder().runs.find_unfinished()
     if run and any(sealed.ref == entry.ref for sealed in run.entries()):
@@ -353,7 +353,8 @@ def _with_current(ctx: Context, entry: Entry, staged: Sequence[Entry]) -> tuple[
     expected = expect_current(staged, entry, current)
     for path in paths:
         if expected[path] != current[path]:
-            server, changed = value_text(current[path]), value_text(expected[path])
+            values = (current[path], expected[path])
+            server, changed = (field_value_text(path, value) for value in values)
             ctx.console.info(f"  {path} is {server} on the server; staged edits make it {changed}")
     entry = msgspec.structs.replace(entry, expect={**expected, **entry.expect})
     return document is not None, entry

@@ -219,7 +219,7 @@ def register(group: typer.Typer) -> None:
             with nullcontext(query) if query else _open_source(file) as opened:
                 read = read_file(
                     file, opened, **source._asdict(), note=ctx.warn_once,
-                    observe=report.add_line if dry_run else lambda _: None,
+                    observe=report.add_lines if dry_run else None,
                     unchanged=content.count_unchanged, earlier=earlier,
                 )  # fmt: skip
                 good = check_entries(folder, read, recreated=recreated)
@@ -294,7 +294,7 @@ def register(group: typer.Typer) -> None:
         """
         from ocsync.intake import export as exports
         from ocsync.intake.reader import detect_format
-        from ocsync.intake.table import kind_named
+        from ocsync.intake.table_header import kind_named
 
         if "/" in file and file.partition("/")[0] in _kinds():
             raise UsageError(f"{file} is a ref", hint=f"ocsync stage export - {file}")
@@ -304,7 +304,7 @@ def register(group: typer.Typer) -> None:
             ctx.folder().journal.entries(), refs or (), kind and kind_named(kind).name
         )
         lines = exports.csv_lines(entries) if form == "csv" else exports.json_lines(entries)
-        _write_lines(ctx, file, lines, force=force)
+        _write_lines(ctx, file, lines, "the staged edits", force=force)
         _show_exported(ctx, file, form, entries)
 
     @command(group, "template", exits=_EXITS, cls=_KindsInHelp)
@@ -332,13 +332,14 @@ def register(group: typer.Typer) -> None:
           ocsync stage template inventory stock.csv
           ocsync stage template product --ref --expect Active
         """
-        from ocsync.intake.table import kind_named
+        from ocsync.intake.table_header import kind_named
         from ocsync.intake.template import header_for, required_fields
 
         row = kind_named(kind)
         names = header_for(row, by_ref=by_ref, expect=expect or ())
         if not ctx.console.json or file != "-":
-            _write_lines(ctx, file, [(",".join(names) + "\n").encode()], force=force)
+            header = (",".join(names) + "\n").encode()
+            _write_lines(ctx, file, [header], "the template", force=force)
         facts = {"kind": kind, "file": file, "columns": names, "required": required_fields(row),
                  "ops": [op.value for op in row.ops]}  # fmt: skip
         ctx.console.document("stage template", facts)
@@ -388,7 +389,7 @@ def _foreign_header(
     ctx: Context, file: str, source: Source, query: SqlQuery | None, *, dry_run: bool
 ) -> Iterator[None]:
     """Offer a mapping for a foreign header or encoding; a dry run shows the file's columns."""
-    from ocsync.intake.table import WRONG_HEADER
+    from ocsync.intake.table_header import WRONG_HEADER
 
     try:
         yield
@@ -599,7 +600,7 @@ def _explain_template(
         ctx.console.info(f"  {verb} must have {', '.join(facts['required'])}")
     if "xp" in row.fields:
         ctx.console.info("  xp: add columns such as xp.color (text) and xp.size: (JSON)")
-    ctx.console.info("  an empty cell leaves the field unchanged; \\N is null")
+    ctx.console.info("  an empty cell leaves the field unchanged; \\N sets it to null")
     name = file if file != "-" else f"{kind}.csv"
     ctx.console.suggest(f"ocsync stage import {name}" + (f" --kind {kind}" if not by_ref else ""))
 
@@ -619,17 +620,20 @@ def _open_source(file: str) -> Any:
         raise FileMissing(f"{file}: {error.strerror}") from error
 
 
-def _write_lines(ctx: Context, file: str, lines: Iterable[bytes], *, force: bool) -> None:
-    """Write *lines* to *file*, all or none, or to stdout; nothing to stdout with --json."""
+def _write_lines(
+    ctx: Context, file: str, lines: Iterable[bytes], name: str, *, force: bool
+) -> None:
+    """Write the *lines* of the document *name* to *file*, all or none, or to stdout.
+
+    With --json nothing is written to stdout.
+    """
     from ocsync.store.files import atomic_writer, real_path
 
     if file == "-":
         data = list(lines)
         if not ctx.console.json:
-            with ctx.console.hushed():
-                sys.stdout.flush()
-                sys.stdout.buffer.writelines(data)
-                sys.stdout.buffer.flush()
+            with ctx.console.document_output(name) as output:
+                output.writelines(data)
         return
     path = real_path(Path(file))
     if path.exists() and not force:

@@ -53,7 +53,7 @@ def register(group: typer.Typer) -> None:
           ocsync stage map - users.xlsx
         """
         from ocsync.intake.mapping_draft import draft_mapping
-        from ocsync.intake.table import kind_named
+        from ocsync.intake.table_header import kind_named
 
         name = "" if kind == "-" else kind_named(kind).name
         path = None if out == "-" else mapping_path(ctx, out)
@@ -99,6 +99,7 @@ def _show(ctx: Context, file: str, out: str, path: Path | None, draft: Draft) ->
             "file": file,
             "mapping": draft.text,
             "written": str(path) if path else "",
+            "encoding": draft.encoding,
             "missing": list(draft.missing),
             "columns": [
                 {"header": c.header, "field": c.field, "sure": c.is_sure, "examples": [*c.examples]}
@@ -112,6 +113,12 @@ def _show(ctx: Context, file: str, out: str, path: Path | None, draft: Draft) ->
         mapped = sum(bool(column.field) for column in draft.columns)
         columns = count(len(draft.columns), "column")
         ctx.console.print(f"{mapped} of {columns} mapped to {draft.kind} in {path}", "+")
+    if draft.encoding:
+        ctx.console.info(
+            f"  read as {draft.encoding}, as it is not UTF-8; if names look wrong, correct the "
+            "encoding in the mapping",
+            "!",
+        )
     if draft.missing:
         ctx.console.info(f"  no column seems to hold {first_few(draft.missing)}", "!")
     if draft.sets_nothing:

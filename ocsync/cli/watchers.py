@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from ocsync.errors import ConfigError, ExitCode, OcsyncError, UsageError
+from ocsync.suggestions import set_variable
 
 if TYPE_CHECKING:
     from ocsync.cli.context import Context
@@ -98,7 +99,7 @@ def _webhook(ctx: Context) -> str:
     if not name:
         text = "--notify needs the URL of a webhook"
         raise ConfigError(
-            text, hint=f"export {VARIABLE}=URL, or ocsync profile edit --notify-env VAR"
+            text, hint=f"{set_variable(VARIABLE, 'URL')}, or ocsync profile edit --notify-env VAR"
         )
     url = resolve(SecretSource(env=name), "the URL of a webhook")
     return check_url(url, f"environment variable {name}")

@@ -23,7 +23,7 @@ from ocsync.client.responses import (
     visible_text,
 )
 from ocsync.client.throttle import GateClosed, ThrottleTransport
-from ocsync.client.transport import Server
+from ocsync.client.transport import Server, header_of
 from ocsync.errors import GatewayRefusal, LostAnswer, TryLater
 from ocsync.schema import secrets_in
 
@@ -93,7 +93,7 @@ class Api:
         self.writes_in_flight = 0
         self.marketplace = ""
         """ID of the marketplace, once `identity` has been asked for it."""
-        self._last_answer: tuple[httpx.Headers, float] | None = None
+        self._last_answer: tuple[httpx.Response, float] | None = None
         self.recent_answers: deque[str] = deque(maxlen=_RECENT)
         """Last answers, with status and log ID, for a crash log."""
 
@@ -108,19 +108,19 @@ class Api:
         return self._throttle.requests_throttled
 
     @property
-    def throttled_headers(self) -> httpx.Headers:
-        """The headers of the last of those answers; empty without one."""
-        return self._throttle.throttled_headers
+    def last_retry_after(self) -> str:
+        """The `Retry-After` of the last of those answers; empty without one."""
+        return self._throttle.last_retry_after
 
     @property
     def clock_skew(self) -> float | None:
         """The seconds that the server's clock is ahead, by its last answer; None without a date."""
         if self._last_answer is None:
             return None
-        headers, received = self._last_answer
+        response, received = self._last_answer
         try:
-            return parsedate_to_datetime(headers["date"]).timestamp() - received
-        except (KeyError, ValueError, TypeError, OverflowError):
+            return parsedate_to_datetime(header_of(response, "date")).timestamp() - received
+        except (ValueError, TypeError, OverflowError):
             return None
 
     @property
@@ -278,33 +278,17 @@ class Api:
     ) -> httpx.Response:
         self._auth.register_secret(secrets_in(body))
         content = None if body is None else msgspec.json.encode(body)
-        request: httpx.Request = self._server.request(
-            method, path, query, content, extensions or {}
-        )
+        request = self._server.request(method, path, query, content, extensions or {})
         writes = method != "GET"
         self.writes_in_flight += writes
         try:
-            response = await self._authorized(request)
+            response = await self._auth.send(request, self._transport)
         finally:
             self.writes_in_flight -= writes
-        self._last_answer = response.headers, time.time()
+        self._last_answer = response, time.time()
         log_id = log_id_of(response)
         self.recent_answers.append(f"{method} {path}: {response.status_code}, log ID {log_id}")
         return response
-
-    async def _authorized(self, request: httpx.Request) -> httpx.Response:
-        """Send what the auth yields until it is content with an answer, as httpx's client does."""
-        flow = self._auth.async_auth_flow(request)
-        try:
-            request = await anext(flow)
-            while True:
-                response = await self._transport.handle_async_request(request)
-                try:
-                    request = await flow.asend(response)
-                except StopAsyncIteration:
-                    return response
-        finally:
-            await flow.aclose()
 
     def _parse_reply(self, response: httpx.Response, method: str, path: str) -> Reply:
         if response.status_code >= 300:

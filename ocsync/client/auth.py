@@ -13,7 +13,7 @@ import base64
 import binascii
 import re
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import httpx
@@ -28,6 +28,7 @@ from ocsync.client.responses import (
     log_id_of,
     visible_text,
 )
+from ocsync.client.transport import ApiRequest, header_of
 from ocsync.errors import OcsyncError, SignInError, TryLater
 from ocsync.secrets import stop_commands
 
@@ -43,8 +44,8 @@ _HINTS = {
 }
 
 
-class OrderCloudAuth(httpx.Auth):
-    """An httpx auth that sets a bearer token on each request; only a sign-in calls *secret*."""
+class OrderCloudAuth:
+    """The bearer token of all requests; only a sign-in calls *secret*."""
 
     def __init__(
         self,
@@ -65,32 +66,33 @@ class OrderCloudAuth(httpx.Auth):
         self._sign_ins = 0
         self._failure: OcsyncError = TryLater("not signed in yet")
 
-    async def async_auth_flow(
-        self, request: httpx.Request
-    ) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Yield the token request when one is due, the request, and both again after a 401.
+    async def send(
+        self, request: ApiRequest, transport: httpx.AsyncBaseTransport
+    ) -> httpx.Response:
+        """Send *request* by *transport* with a token, and again after a 401, and return the answer.
 
         The first request whose token was refused renews it; the others are sent again with the new
-        token, which may be refused once more while tokens are being revoked.
+        token, which may be refused once more while tokens are being revoked. Raises SignInError.
         """
         token, tries = self._token, self._sign_ins
         if not token or self._now() >= self._expires_at:
-            async with self._lock:
-                if self._must_sign_in(token, tries):
-                    self._accept_token((yield await self._token_request()))
-            token = self._token
+            token = await self._renewed(token, tries, transport)
         for _ in range(_MAX_RENEWALS):
-            request.headers["Authorization"] = f"Bearer {token}"
-            response = yield request
+            request.fields["Authorization"] = f"Bearer {token}"
+            response = await transport.handle_async_request(request)
             if response.status_code != 401:
-                return
-            tries = self._sign_ins
-            async with self._lock:
-                if self._must_sign_in(token, tries):
-                    self._accept_token((yield await self._token_request()))
-            token = self._token
-        request.headers["Authorization"] = f"Bearer {token}"
-        yield request
+                return response
+            token = await self._renewed(token, self._sign_ins, transport)
+        request.fields["Authorization"] = f"Bearer {token}"
+        return await transport.handle_async_request(request)
+
+    async def _renewed(self, token: str, tries: int, transport: httpx.AsyncBaseTransport) -> str:
+        """Return the token that follows *token*, fetched by this request or by another one."""
+        async with self._lock:
+            if self._must_sign_in(token, tries):
+                request = await self._token_request()
+                self._accept_token(await transport.handle_async_request(request))
+        return self._token
 
     def _must_sign_in(self, token: str, tries: int) -> bool:
         """Return whether this request must fetch a token in place of *token*.
@@ -138,8 +140,8 @@ class OrderCloudAuth(httpx.Auth):
 
     def location(self, response: httpx.Response) -> str:
         """Return where *response* redirects to, without the registered secrets."""
-        text: str = response.headers.get("location", "")
-        return self.redact(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+        text = header_of(response, "location")
+        return self.redact(text.encode()).decode("utf-8", "replace")
 
     def _accept_token(self, response: httpx.Response) -> None:
         try:

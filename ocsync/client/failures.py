@@ -14,6 +14,7 @@ import httpx
 from ocsync.client.aiohttp_import import aiohttp
 from ocsync.client.proxy import Proxy, address
 from ocsync.errors import ConfigError
+from ocsync.suggestions import set_variable
 
 _CHECK_URLS = "check the scheme and the port of the profile's API URL"
 _PLAINTEXT = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG",
@@ -221,4 +222,4 @@ def _with_password(url: httpx.URL, proxy: Proxy | None) -> str:
     if not variable.lower().endswith("_proxy"):
         variable = f"{url.scheme.upper()}_PROXY"
     where = proxy.address if proxy else "HOST:PORT"
-    return f"export {variable}=http://USER:PASSWORD@{where}"
+    return set_variable(variable, f"http://USER:PASSWORD@{where}")

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from ocsync.client.transport import header_of
 from ocsync.errors import (
     AlreadyExists,
     ApiError,
@@ -79,7 +80,7 @@ def log_id_of(response: httpx.Response) -> str:
     """Return the platform's ID of an answer in its logs, empty without one
     (guide/ordercloud.md 12.7).
     """
-    text: str = response.headers.get("x-oc-logid", "")
+    text = header_of(response, "x-oc-logid")
     return text if _LOG_ID.fullmatch(text) else ""
 
 

@@ -127,12 +127,12 @@ class RetryTransport(httpx.AsyncBaseTransport):
             else:
                 self._answered.add(server_of(request))
                 self._raise_if_misdirected(response, request.url)
-                log_id = log_id_of(response) or log_id
                 verdict = verdict_of(response)
                 hopeless = response.status_code in _NOT_IMPLEMENTED and not _writes(request)
                 if verdict is Verdict.FINAL or hopeless:
                     response.extensions["attempts"] = attempt
                     return response
+                log_id = log_id_of(response) or log_id
                 asked = retry_after(response)
                 wait = backoff(attempt - 1) if asked is None else _wait_before(asked, attempt)
                 sent = verdict is Verdict.OPEN

@@ -14,6 +14,7 @@ import httpx
 
 from ocsync.client.aiohttp_import import aiohttp
 from ocsync.client.pacing import Pacer
+from ocsync.client.transport import header_of
 from ocsync.events import Emit, InFlight, Waiting
 
 THROTTLED = "throttled by OrderCloud"
@@ -99,7 +100,7 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
         self._gated_seconds = 0.0
         self.requests_sent = 0
         self.requests_throttled = 0
-        self.throttled_headers = httpx.Headers()
+        self.last_retry_after = ""
 
     @property
     def in_flight(self) -> int:
@@ -271,7 +272,7 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
     def _update_pacer(self, response: httpx.Response, latency: float) -> None:
         if response.status_code in (429, 503):
             self.requests_throttled += 1
-            self.throttled_headers = response.headers
+            self.last_retry_after = header_of(response, "retry-after")
             self._pacer.throttled(self._now(), retry_after(response), latency)
         elif response.status_code >= 500:
             self._pacer.failed()
@@ -281,7 +282,7 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
 
 def retry_after(response: httpx.Response) -> float | None:
     """Return the seconds of a `Retry-After` (a number or a date), or None if it has none."""
-    text = response.headers.get("retry-after", "").strip()
+    text = header_of(response, "retry-after").strip()
     if not text:
         return None
     try:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import ssl
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import cached_property
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -28,9 +29,8 @@ _HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": ", ".join(ACCEPTED_ENCODINGS),
 }
-_JSON = httpx.Headers({"Content-Type": "application/json; charset=utf-8"})
+_JSON = {"Content-Type": "application/json; charset=utf-8"}
 _PATH_CHARACTERS = "/%!$&'()*+,;=:@"
-_NO_STREAM = httpx.ByteStream(b"")
 
 
 class Origin(NamedTuple):
@@ -82,7 +82,10 @@ class Server:
 
 
 class ApiRequest(httpx.Request):
-    """A request whose `url` names the server alone, as *target* is all of the URL."""
+    """A request whose `url` names the server alone, as *target* is all of the URL.
+
+    Its headers are in *fields*.
+    """
 
     def __init__(
         self,
@@ -94,9 +97,14 @@ class ApiRequest(httpx.Request):
     ) -> None:
         self.method = method
         self.url, self.origin, self.target = server.url, server.origin, target
-        self.headers = httpx.Headers() if body is None else _JSON.copy()
+        self.fields = {} if body is None else _JSON.copy()
         self.extensions = dict(extensions)
         self._body = body or b""
+
+    @cached_property
+    def headers(self) -> httpx.Headers:  # type: ignore[override]
+        """A copy of *fields*."""
+        return httpx.Headers(self.fields)
 
     @property
     def content(self) -> bytes:
@@ -110,16 +118,38 @@ def server_of(request: httpx.Request) -> Origin:
 
 
 class Answer(httpx.Response):
-    """An answer that was read whole, without its encoding."""
+    """An answer that was read whole, without its encoding.
 
-    def __init__(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
-        super().__init__(status, headers=headers, stream=_NO_STREAM)
+    Its headers are in *fields*, where a byte that is not UTF-8 is a surrogate.
+    """
+
+    def __init__(self, status: int, fields: Mapping[str, str], body: bytes) -> None:
+        self.status_code = status
+        self.fields = fields
+        self.extensions = {}
         self._body = body
+
+    @cached_property
+    def headers(self) -> httpx.Headers:  # type: ignore[override]
+        """A copy of *fields*."""
+        fields = self.fields.items()
+        return httpx.Headers(
+            [(name.encode(), v.encode("utf-8", "surrogateescape")) for name, v in fields]
+        )
 
     @property
     def content(self) -> bytes:
         """The body."""
         return self._body
+
+
+def header_of(response: httpx.Response, name: str) -> str:
+    """Return the header *name* of *response*, empty without one; "?" is a byte that is no text."""
+    if not isinstance(response, Answer):
+        text: str = response.headers.get(name, "")
+        return text
+    text = response.fields.get(name, "")
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
@@ -154,7 +184,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             content = await _read(answer)
             if encodings := answer.headers.getall("Content-Encoding", ()):
                 content = _decompress(content, ", ".join(encodings))
-            return Answer(answer.status, answer.raw_headers, content)
+            return Answer(answer.status, answer.headers, content)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -175,6 +205,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
 
 def _headers_of(request: httpx.Request) -> dict[str, str]:
+    if isinstance(request, ApiRequest):
+        return request.fields
     return {name.decode("ascii"): value.decode("ascii") for name, value in request.headers.raw}
 
 

@@ -156,7 +156,8 @@ def write_state(path: Path, seed: dict[str, Any]) -> None:
     beside = path.with_name(path.name + ".new")
     data = msgspec.json.encode(seed)
     try:
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
+        handle = os.open(beside, flags, 0o600)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()

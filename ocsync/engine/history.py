@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ocsync.engine.pace import Pace, pace_of
+from ocsync.engine.pace import Pace, pace_of, with_killed
 from ocsync.engine.run_log import Attempt, SpilledRecords, attempts
 from ocsync.field_paths import MISSING, json_equal
 from ocsync.models import Finding, Outcome, Ref, Sign, State, Step
@@ -173,7 +173,7 @@ def run_details(run: Run, *, changes: bool = False) -> RunDetails:
 
     Memory does not hold the rows of a long run; then they may raise Damaged too.
     """
-    attempted, info = _AttemptedSteps(run), run.read_info()
+    attempted, info = _AttemptedSteps(run), with_killed(run)
     findings = list(run.findings())
     # reversed, so that the first finding of a ref wins
     finding_by_key = {ref_key(finding.ref): finding for finding in reversed(findings)}

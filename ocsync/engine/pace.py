@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+import msgspec
+
 from ocsync.engine.run_log import attempts
 from ocsync.engine.session import Session
 from ocsync.events import (
@@ -25,7 +27,7 @@ from ocsync.events import (
     WaveStarted,
 )
 from ocsync.models import Intent, Outcome, PaceSample, State
-from ocsync.store import Run
+from ocsync.store import Run, RunInfo
 from ocsync.store.pace_log import PaceLog
 from ocsync.store.timestamps import seconds_between
 
@@ -48,10 +50,9 @@ def begin_as_proven(session: Session) -> None:
     That run must be recent, and no request of it refused for the rate: limits are not documented,
     and may change.
     """
-    runs = session.folder.runs
-    last = next((i for i in runs.read_all() if i.kind == "resume" and i.ended), None)
-    if last and seconds_between(last.ended, session.now()) < _PROVEN_SECONDS:
-        samples = runs.get(last.id).pace()
+    last = session.folder.runs.newest_resume(lambda info: bool(info.ended))
+    if last and seconds_between(last.read_info().ended, session.now()) < _PROVEN_SECONDS:
+        samples = last.pace()
         if samples and not any(sample.throttled for sample in samples):
             most = max(sample.in_flight for sample in samples)
             session.api.widen(min(most, samples[-1].window) / 2)
@@ -64,12 +65,38 @@ class Pace(NamedTuple):
     measured: bool
 
 
+def with_killed(run: Run) -> RunInfo:
+    """Return the record of *run*; while it is open, with the requests of commands that were killed.
+
+    Their samples are all that is known of them. Where no command has ended the number may be less.
+    """
+    info = run.read_info()
+    if info.state != "open" or (info.requests and not info.counted_until):
+        return info
+    samples = [sample for sample in run.pace() if sample.at > info.counted_until]
+    return msgspec.structs.replace(
+        info,
+        requests=info.requests + sum(sample.sent for sample in samples),
+        seconds=info.seconds + sum(sample.seconds for sample in samples),
+        requests_at_least=info.requests_at_least or bool(samples) or not info.counted_until,
+        counted_until=samples[-1].at if samples else info.counted_until,
+    )
+
+
+def count_killed(run: Run) -> None:
+    """Add the requests of commands that were killed to the record of *run*, before it continues."""
+    counted = with_killed(run)
+    if counted.requests_at_least and (counted.counted_until or run.has_outcomes):
+        run.write_info(counted)
+
+
 @contextmanager
 def recorded_pace(session: Session, run: Run, *, phase: str = "read") -> Iterator[None]:
     """Record the pace of *run* by the events of *session*, until the block ends.
 
     It begins with *phase*; a run that begins with `send` has one wave.
     """
+    count_killed(run)
     recorder = PaceRecorder(session, run.open_pace_log(), phase)
     with session.emit.joined_by(recorder):
         try:

@@ -64,7 +64,11 @@ class SessionCost(NamedTuple):
         info = run.read_info()
         seconds = time.monotonic() - self.started
         requests = self.session.api.requests_sent - self.sent
-        run.update(seconds=info.seconds + seconds, requests=info.requests + requests)
+        run.update(
+            seconds=info.seconds + seconds,
+            requests=info.requests + requests,
+            counted_until=self.session.precise_timestamp(),
+        )
 
 
 class Attempt(NamedTuple):

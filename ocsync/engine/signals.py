@@ -7,10 +7,10 @@ the event loop and gives them to whoever is in charge.
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 from ocsync.errors import Interrupted, Terminated
@@ -48,23 +48,31 @@ class Signals:
         self._numbers = numbers
         self._react: Callable[[int], None] | None = None
         self._caught: list[int] = []
+        self._before: dict[int, Any] = {}
 
     def start(self) -> None:
-        """Catch the signals, where the platform can."""
-        if os.name != "posix":
-            return
+        """Catch the signals."""
         loop = asyncio.get_running_loop()
         for number in self._numbers:
-            if signal.getsignal(number) is not signal.SIG_IGN:
+            handler = signal.getsignal(number)
+            if handler is signal.SIG_IGN:
+                continue
+            try:
                 loop.add_signal_handler(number, self._take, number)
                 self._caught.append(number)
+            except NotImplementedError:  # by the loop of Windows
+                signal.signal(number, partial(self._take_soon, loop))
+                self._before[number] = handler
 
     def stop(self) -> None:
         """Leave the signals to the handlers before."""
         loop = asyncio.get_running_loop()
         for number in self._caught:
             loop.remove_signal_handler(number)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
         self._caught.clear()
+        self._before.clear()
 
     @contextmanager
     def going_to(self, react: Callable[[int], None]) -> Iterator[None]:
@@ -100,6 +108,11 @@ class Signals:
                 if not cancelled:
                     raise
                 raise stopped_by(self.seen[-1]) from None
+
+    def _take_soon(self, loop: asyncio.AbstractEventLoop, number: int, frame: object) -> None:
+        """Take the signal in *loop*, which may be waiting."""
+        del frame
+        loop.call_soon_threadsafe(self._take, number)
 
     def _take(self, number: int) -> None:
         self.seen.append(number)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
+from ocsync.groups import in_groups
 from ocsync.intake import SummedStock, apply_rules
 from ocsync.intake.contradictions import Contradictions
 from ocsync.intake.staging_rules import StagingRule
@@ -18,6 +20,7 @@ from ocsync.schema import (
     KINDS,
     RECORD_KINDS,
     ids_of,
+    kind_names,
     kind_of,
     lineage,
     make_ref,
@@ -28,12 +31,10 @@ from ocsync.store.number_ranges import NumberRanges
 from ocsync.store.spill import SpillFile
 from ocsync.tombstones import refuse_deleted
 
-_encode = msgspec.json.Encoder(order="sorted").encode
+_edit = attrgetter("op", "ref", "fields", "expect", "replace")
+_encode_edits = msgspec.json.Encoder(order="sorted").encode_lines
 _encode_lines = msgspec.json.Encoder().encode_lines
 _decode_lines = msgspec.json.Decoder(Entry).decode_lines
-_GROUP = 1_000
-"""Entries that are written together."""
-
 
 _VARIANT_KINDS = frozenset(
     name for name, kind in KINDS.items() if any(rule.kind == "variants" for rule in kind.after)
@@ -190,16 +191,16 @@ class ImportContent:
 
     def collect(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         """Yield *entries* unchanged."""
-        update, compare, kinds = self._hash.update, self.contradictions.add, self.kinds
-        for self.entries, entry in enumerate(entries, 1):
-            ref = entry.ref
-            if entry.op is Op.ADJUST:
-                self._adjusts += 1
-            update(_encode((entry.op, ref, entry.fields, entry.expect, entry.replace)))
-            compare(entry, int(entry.source.rpartition(":")[2]))
-            if (kind_name := ref[: ref.index("/")]) not in kinds:
-                kinds.add(kind_name)
-            yield entry
+        return chain.from_iterable(self._collected(entries))
+
+    def _collected(self, entries: Iterable[Entry]) -> Iterator[Sequence[Entry]]:
+        for group in in_groups(entries):
+            self.entries += len(group)
+            self._adjusts += [entry.op for entry in group].count(Op.ADJUST)
+            self._hash.update(_edits(group))
+            self.contradictions.add_all(group)
+            self.kinds |= kind_names([entry.ref for entry in group])
+            yield group
         self.contradictions.end()
         if repeat := self._repeat():
             self._on_repeat(repeat)
@@ -241,8 +242,8 @@ class ImportContent:
         if journal.totals().entries != self.entries:
             return False
         edits = hashlib.sha256()
-        for entry in journal.stream():
-            edits.update(_edit(entry))
+        for group in in_groups(journal.stream()):
+            edits.update(_edits(group))
         return edits.hexdigest() == self.digest()
 
 
@@ -252,8 +253,7 @@ class EntrySpool:
     def __init__(self, folder: Path, entries: Iterable[Entry]) -> None:
         self._file = SpillFile(folder)
         self._sizes: list[int] = []
-        left = iter(entries)
-        while group := list(islice(left, _GROUP)):
+        for group in in_groups(entries):
             lines = _encode_lines(group)
             self._file.append(lines)
             self._sizes.append(len(lines))
@@ -274,5 +274,6 @@ def _count(entries: Iterable[Entry]) -> tuple[int, str]:
     return number, latest
 
 
-def _edit(entry: Entry) -> bytes:
-    return _encode((entry.op, entry.ref, entry.fields, entry.expect, entry.replace))
+def _edits(entries: Iterable[Entry]) -> bytes:
+    """Return the JSON arrays of what *entries* edit, without anything between them."""
+    return _encode_edits(map(_edit, entries)).replace(b"\n", b"")

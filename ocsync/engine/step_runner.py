@@ -95,7 +95,9 @@ class StepRunner:
         reached = f"--max-failures {self._max_failures:,} was reached"
         if not self._stopped:
             self._stopped = True
-            self._session.notify(NoticeLevel.WARNING, f"{reached}; no other step is sent")
+            self._session.notify(
+                NoticeLevel.WARNING, f"{reached}; the remaining steps are not sent"
+            )
         text = f"not sent because {reached}"
         return outcome_now(self._session, step, State.BLOCKED, message=text)
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable, Container, Iterable, Sequence
+from functools import lru_cache, partial
+from types import NoneType
 from typing import Any
 
 import msgspec
 
+from ocsync.errors import Problem
 from ocsync.intake.record import ParsedLine
+from ocsync.intake.table_header import EXPECT
 from ocsync.models import Entry
-from ocsync.schema import KINDS, FieldType, field_at, ids_of
+from ocsync.schema import KINDS, FieldType, field_at
 
 MAX_EXAMPLES = 3
 WHOLE_LINE = "(line)"
 """Name of the column that counts problems of whole lines."""
-_RESERVED = ("ref", "op", "replace")
 _JSON_TYPES = {"str": "text", "int": "number", "float": "number", "bool": "true or false",
                "list": "list"}  # fmt: skip
 
@@ -46,24 +49,36 @@ class Column:
         """The type of its field; all of them, where lines of different kinds disagree."""
         return ", ".join(sorted(self.types)) or "-"
 
-    def add_value(self, value: Any, type_name: str) -> None:
-        """Count a value of a field whose type is *type_name*."""
-        self.present += 1
-        if value is None:
-            self.null += 1
-            return
-        self.types.add(type_name)
-        self.filled += 1
-        is_text = type(value) is str  # other values differ from text, as "1" does from 1
-        value_hash = hash(value) if is_text else ~hash(msgspec.json.encode(value))
-        if value_hash in self._value_hashes:
-            return
-        self._value_hashes.add(value_hash)
-        if isinstance(value, str | int | float):
-            self.least = value if self.least is None or _less(value, self.least) else self.least
-            self.greatest = (
-                value if self.greatest is None or _less(self.greatest, value) else self.greatest
-            )
+    def add_values(self, values: Sequence[Any], name_type: Callable[[str], str]) -> None:
+        """Count *values*; *name_type* returns the type of the field for that of a value."""
+        self.present += len(values)
+        types = dict.fromkeys(map(type, values))
+        for value_type in types:
+            same = values if len(types) == 1 else [v for v in values if type(v) is value_type]
+            if value_type is NoneType:
+                self.null += len(same)
+                continue
+            self.types.add(name_type(value_type.__name__))
+            self.filled += len(same)
+            self._compare(same)
+
+    def _compare(self, values: Sequence[Any]) -> None:
+        """Compare *values*, which have one type, with the others."""
+        first = values[0]
+        if isinstance(first, str):
+            by_hash = {hash(value): value for value in values}
+        else:  # "1" differs from 1
+            distinct = values if isinstance(first, dict | list) else dict.fromkeys(values)
+            by_hash = {~hash(msgspec.json.encode(value)): value for value in distinct}
+        new = by_hash.keys() - self._value_hashes
+        self._value_hashes |= new
+        if new and isinstance(first, str | int | float):
+            others = [by_hash[value_hash] for value_hash in new]
+            least, greatest = min(others), max(others)
+            if self.least is None or _less(least, self.least):
+                self.least = least
+            if self.greatest is None or _less(self.greatest, greatest):
+                self.greatest = greatest
 
 
 def _less(left: Any, right: Any) -> bool:
@@ -74,39 +89,47 @@ def _less(left: Any, right: Any) -> bool:
 
 
 class ColumnReport:
-    """The columns of one file. Pass *add_line* to `read_file` as its observer."""
+    """The columns of one file. Pass *add_lines* to `read_file` as its observer."""
 
     def __init__(self) -> None:
         self.lines = self.wrong = self.parsed = 0
         self.columns: dict[str, Column] = {}
         self._column_numbers: dict[str, int] = {}
 
-    def add_line(self, line: ParsedLine) -> None:
-        """Count the values and problems of *line*."""
-        self.lines += 1
-        self.wrong += bool(line.problems)
-        self._column_numbers = self._column_numbers or dict(line.column_numbers)
-        faulty = {p.field for p in line.problems} if line.problems else ()
-        for problem in line.problems:
+    def add_lines(self, lines: Sequence[ParsedLine]) -> None:
+        """Count the values and problems of *lines*, which follow each other in a table or file."""
+        if not lines:
+            return
+        numbers = lines[0].column_numbers
+        self.lines += len(lines)
+        self._column_numbers = self._column_numbers or dict(numbers)
+        by_kind: dict[str, _KindValues] = {}
+        for line in lines:
+            faulty = self._add_problems(line.problems) if line.problems else ()
+            entry = line.entry
+            if entry is None:
+                continue
+            self.parsed += 1
+            for name in faulty:
+                self._column(name or WHOLE_LINE).present += 1
+            kind_name = entry.ref[: entry.ref.find("/")]
+            values = by_kind.get(kind_name)
+            if values is None:
+                values = by_kind[kind_name] = _KindValues(self._column, kind_name, numbers)
+            values.add(entry, faulty)
+        for values in by_kind.values():
+            values.count()
+
+    def _add_problems(self, problems: Iterable[Problem]) -> set[str]:
+        """Count the *problems* of one line; return the names of their fields."""
+        self.wrong += 1
+        for problem in problems:
             column = self._column(problem.field or WHOLE_LINE)
             column.wrong += 1
             if len(column.examples) < MAX_EXAMPLES:
                 value = f' "{problem.value}"' if problem.value else ""
                 column.examples.append(f"{problem.place()}{value} {problem.why}")
-        if line.entry is None:
-            return
-        self.parsed += 1
-        for name in faulty:
-            self._column(name or WHOLE_LINE).present += 1
-        entry = line.entry
-        kind_name = entry.ref[: entry.ref.find("/")]
-        for name, text in _leading_cells(line, entry):
-            self._column(name).add_value(text, "ID" if name not in _RESERVED else name)
-        for prefix, fields in (("", entry.fields), ("expect.", entry.expect)):
-            for path, value in fields.items():
-                if prefix + path not in faulty:
-                    type_name = _type_name(kind_name, path, type(value).__name__)
-                    self._column(prefix + path).add_value(value, type_name)
+        return {problem.field for problem in problems}
 
     def ordered_columns(self) -> list[Column]:
         """Return the columns in the file's order, empty ones included."""
@@ -126,12 +149,70 @@ class ColumnReport:
         return column
 
 
-def _leading_cells(line: ParsedLine, entry: Entry) -> list[tuple[str, str]]:
-    """Return the names and values of the line's ID columns, or of `ref`, and of `op`."""
-    ids = ids_of(entry.ref)
-    id_cells = [(name, ids[name]) for name in ids if name in line.column_numbers]
-    leading = id_cells or [("ref", entry.ref)]
-    return [*leading, ("op", entry.op.value)] if "op" in line.column_numbers else leading
+class _KindValues:
+    """The values in lines of one kind, by column: first those that make the ref, then fields.
+
+    *column* returns the column of a name, which is made when its first value comes. *numbers* are
+    those of the columns that the file has.
+    """
+
+    def __init__(
+        self, column: Callable[[str], Column], kind_name: str, numbers: Container[str]
+    ) -> None:
+        self._column = column
+        self._kind = KINDS[kind_name]
+        self._places = [
+            (place, name) for place, name in enumerate(self._kind.ids, 1) if name in numbers
+        ]
+        self._has_op = "op" in numbers
+        for name in [name for _, name in self._places] or ["ref"]:
+            column(name)
+        if self._has_op:
+            column("op")
+        self._entries: list[Entry] = []
+        self._fields = _ValuesByPath(column, "")
+        self._expected = _ValuesByPath(column, EXPECT)
+
+    def add(self, entry: Entry, faulty: Container[str]) -> None:
+        """Take the values of *entry*, but those of the columns *faulty*."""
+        self._entries.append(entry)
+        for path, value in entry.fields.items():
+            if path not in faulty:
+                self._fields[path].append(value)
+        for path, value in entry.expect.items():
+            if EXPECT + path not in faulty:
+                self._expected[path].append(value)
+
+    def count(self) -> None:
+        """Count the values that were taken."""
+        refs = [entry.ref for entry in self._entries]
+        ids = [ref.split("/") for ref in refs] if self._places else []
+        for place, name in self._places:
+            own = [parts[place] for parts in ids if len(parts) > place and parts[place]]
+            self._column(name).add_values(own, lambda _: "ID")
+        if not self._places:
+            self._column("ref").add_values(refs, lambda _: "ref")
+        if self._has_op:
+            ops = [entry.op.value for entry in self._entries]
+            self._column("op").add_values(ops, lambda _: "op")
+        for fields in (self._fields, self._expected):
+            for path, values in fields.items():
+                name_type = partial(_type_name, self._kind.name, path)
+                self._column(fields.prefix + path).add_values(values, name_type)
+
+
+class _ValuesByPath(dict[str, list[Any]]):
+    """Values by path; the column of a path is made when its first value comes."""
+
+    def __init__(self, column: Callable[[str], Column], prefix: str) -> None:
+        super().__init__()
+        self._column = column
+        self.prefix = prefix
+
+    def __missing__(self, path: str) -> list[Any]:
+        self._column(self.prefix + path)
+        values = self[path] = []
+        return values
 
 
 @lru_cache(1024)

@@ -5,17 +5,18 @@ Only hashes are kept of what has passed: about 100 bytes for a ref.
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
+from struct import Struct
 from typing import Any, NamedTuple
 
 import msgspec
 
 from ocsync.models import Entry, Fields, Op
-from ocsync.schema import kind_of, ref_key
+from ocsync.schema import kind_of, ref_keys
 
 MAX_EXAMPLES = 3
-_HASH_BITS = 0xFFFFFFFF
+_NUMBER = Struct("=I")
 _NESTED = (dict, list)
 
 
@@ -38,81 +39,97 @@ class Contradictions:
         self._ended = 0
         self.examples: list[Contradiction] = []
         self._contradicted: set[int] = set()
-        self._values: dict[int, array[int]] = {}
-        self._shapes: dict[tuple[str, ...], int] = {}
-        self._paths: list[tuple[str, ...]] = []
+        self._rows: dict[int, bytes] = {}
+        self._shapes: dict[tuple[str, ...], _Shape] = {}
+        self._shapes_by_number: list[_Shape] = []
 
     @property
     def refs(self) -> int:
         """The number of refs."""
-        return self._ended + len(self._values)
+        return self._ended + len(self._rows)
 
     @property
     def count(self) -> int:
         """The number of refs with different values for one field."""
         return len(self._contradicted)
 
-    def add(self, entry: Entry, line: int) -> None:
-        """Compare *entry*, of this *line*, with those before it."""
-        key = hash(ref_key(entry.ref))
-        if key in self._contradicted:
+    def add_all(self, entries: Sequence[Entry]) -> None:
+        """Compare *entries*, in order, with those before them; `source` tells their lines."""
+        keys = map(hash, ref_keys(entry.ref for entry in entries))
+        contradicted = self._contradicted
+        for key, entry in zip(keys, entries, strict=True):
+            if key not in contradicted:
+                self._add(key, entry)
+
+    def _add(self, key: int, entry: Entry) -> None:
+        rows = self._rows
+        if entry.op is Op.ADJUST:
+            rows.setdefault(key, self._shape(()).pack())
             return
         fields = _whole(entry) if entry.op is Op.ASSIGN else entry.fields
-        if entry.op is Op.ADJUST:
-            self._values.setdefault(key, array("I", [self._shape(())]))
-            return
-        earlier = self._values.get(key)
-        paths = tuple(fields)
+        line = int(entry.source.rpartition(":")[2])
+        shape = self._shape(tuple(fields))
         try:
-            hashes = [hash(value) & _HASH_BITS for value in fields.values()]
+            row = shape.pack(*map(hash, fields.values()), *[line] * len(fields))
         except TypeError:  # lists and objects have no hash of their own
-            hashes = [_hash(value) for value in fields.values()]
-        size, shape = len(paths), self._shapes.get(paths, -1)
-        if earlier is None or (earlier[0] == shape and [*earlier[1 + size :]] == hashes):
-            lines = [line] * size
+            row = shape.pack(*map(_hash, fields.values()), *[line] * len(fields))
+        earlier = rows.setdefault(key, row)
+        if earlier is row:
+            return
+        if earlier[: shape.lines_at] == row[: shape.lines_at]:
+            rows[key] = row
         else:
-            paths, lines, hashes = self._merge(entry, line, key, earlier, paths, hashes)
-        self._values[key] = array("I", [self._shape(paths), *lines, *hashes])
+            rows[key] = self._merged(entry, key, earlier, shape.unpack(row))
 
     def end(self) -> None:
         """Forget the values: no more entries are added."""
-        self._ended, self._values = self.refs, {}
+        self._ended, self._rows = self.refs, {}
 
-    def _merge(
-        self,
-        entry: Entry,
-        line: int,
-        key: int,
-        earlier: array[int],
-        paths: Sequence[str],
-        hashes: Sequence[int],
-    ) -> tuple[tuple[str, ...], list[int], list[int]]:
-        """Return the paths, lines and hashes of a ref after one more line; compare them before."""
-        known = self._paths[earlier[0]]
-        size = len(known)
-        values = {
-            path: (earlier[1 + index], earlier[1 + size + index])
-            for index, path in enumerate(known)
-        }
-        for path, value in zip(paths, hashes, strict=True):
-            first, before = values.get(path, (0, value))
+    def _merged(
+        self, entry: Entry, key: int, earlier: bytes, later: Mapping[str, tuple[int, int]]
+    ) -> bytes:
+        """Return the row of a ref after one more entry, whose hashes and line are *later*, by path;
+        an empty one when it contradicts the earlier values.
+        """
+        values = self._shapes_by_number[_NUMBER.unpack_from(earlier)[0]].unpack(earlier)
+        for path, (value, line) in later.items():
+            before, first = values.get(path, (value, 0))
             expected = entry.expect.get(path)
             if before != value and (expected is None or _hash(expected) != before):
                 if key not in self._contradicted and len(self.examples) < MAX_EXAMPLES:
                     self.examples.append(Contradiction(entry.ref, path, first, line))
                 self._contradicted.add(key)
-            values[path] = (line, value)
-        return (
-            tuple(values),
-            [first for first, _ in values.values()],
-            [value for _, value in values.values()],
-        )
+            values[path] = (value, line)
+        if key in self._contradicted:
+            return b""
+        hashes, lines = zip(*values.values(), strict=True)
+        return self._shape(tuple(values)).pack(*hashes, *lines)
 
-    def _shape(self, paths: tuple[str, ...]) -> int:
-        number = self._shapes.setdefault(paths, len(self._paths))
-        if number == len(self._paths):
-            self._paths.append(paths)
-        return number
+    def _shape(self, paths: tuple[str, ...]) -> _Shape:
+        shape = self._shapes.get(paths)
+        if shape is None:
+            shape = self._shapes[paths] = _Shape(len(self._shapes), paths)
+            self._shapes_by_number.append(shape)
+        return shape
+
+
+class _Shape:
+    """The paths of rows. A row is the shape's number, the hash of each value, and from the byte
+    *lines_at* on the line of each. *pack* takes all but the number.
+    """
+
+    def __init__(self, number: int, paths: Sequence[str]) -> None:
+        self._paths = paths
+        self._row = Struct(f"{_NUMBER.format}{len(paths)}q{len(paths)}I")
+        self.lines_at = self._row.size - 4 * len(paths)
+        self.pack = partial(self._row.pack, number)
+
+    def unpack(self, row: bytes) -> dict[str, tuple[int, int]]:
+        """Return the hash and the line of each path."""
+        size = len(self._paths)
+        _, *numbers = self._row.unpack(row)
+        pairs = zip(numbers[:size], numbers[size:], strict=True)
+        return dict(zip(self._paths, pairs, strict=True))
 
 
 def _whole(entry: Entry) -> Fields:
@@ -123,4 +140,4 @@ def _whole(entry: Entry) -> Fields:
 def _hash(value: Any) -> int:
     if isinstance(value, _NESTED):
         value = msgspec.json.encode(value, order="sorted")
-    return hash(value) & _HASH_BITS
+    return hash(value)

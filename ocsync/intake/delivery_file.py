@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from ocsync.characters import replace_undecodable
 from ocsync.errors import InputError, Problem
 from ocsync.intake.field_values import FieldError, value_fault
+from ocsync.json_text import RepeatedKey, unique_members
 from ocsync.plurals import count
 from ocsync.schema import (
     CUSTOM_HEADER_FIELDS,
@@ -92,8 +93,10 @@ def _parse(label: str, data: bytes) -> Any:
     try:
         text = data.decode("utf-8-sig")
         if not label.endswith(".toml") and (label.endswith(".json") or _JSON_START.match(text)):
-            return json.loads(text, object_pairs_hook=_unique_members)
+            return json.loads(text, object_pairs_hook=unique_members)
         return tomllib.loads(text)
+    except RepeatedKey as error:
+        raise _unreadable(label, 0, 0, str(error)) from None
     except json.JSONDecodeError as error:
         raise _unreadable(label, error.lineno, error.colno, f"is not JSON: {error.msg}") from None
     except tomllib.TOMLDecodeError as error:
@@ -104,14 +107,6 @@ def _parse(label: str, data: bytes) -> Any:
         ) from None
     except (ValueError, RecursionError) as error:
         raise _unreadable(label, 0, 0, f"cannot be read: {error}") from None
-
-
-def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        repeated = [name for name, _ in pairs if [n for n, _ in pairs].count(name) > 1]
-        raise ValueError(f"{repeated[0]} appears twice in one object")
-    return members
 
 
 def _unreadable(label: str, line: int, column: int, reason: str) -> InputError:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from ocsync.errors import ConfigError
 from ocsync.intake.record import EXACT_NUMBER, NUMBER, Row
-from ocsync.intake.table import EXPECT
+from ocsync.intake.table_header import EXPECT
 
 _SETTINGS = {
     "autoinstall_known_extensions": "false",

@@ -24,7 +24,8 @@ from ocsync.characters import is_blank
 from ocsync.errors import InputError, Problem
 from ocsync.intake.csv_rows import MAX_CELL
 from ocsync.intake.field_values import read_text
-from ocsync.intake.table import COMMENT, ERROR_TEXTS, EXISTS, EXPECT, NULL
+from ocsync.intake.table_cells import ERROR_TEXTS, NULL
+from ocsync.intake.table_header import COMMENT, EXISTS, EXPECT
 from ocsync.models import Entry, Fields
 from ocsync.schema import FieldType, Kind, field_at, ids_of, kind_of
 

@@ -13,6 +13,7 @@ import msgspec
 from ocsync.characters import is_blank
 from ocsync.dates import is_date
 from ocsync.field_paths import exceeds_depth, flatten, is_below, nest, split_path, xp_text
+from ocsync.json_text import repeated_key
 from ocsync.models import Entry, Fields, Op
 from ocsync.schema import (
     INTEGER_MAX,
@@ -122,9 +123,12 @@ PLAIN_TEXTS = {
 def read_json(text: str) -> Any:
     """Return *text* decoded as JSON. Raises ValueError with the reason."""
     try:
-        return msgspec.json.decode(text)
+        value = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         raise ValueError("is not JSON") from None
+    if fault := repeated_key(text, value):
+        raise ValueError(fault)
+    return value
 
 
 def is_word_for_no_value(value: Any) -> bool:

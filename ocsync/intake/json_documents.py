@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from ocsync.json_text import RepeatedKey, repeated_key
+
 _SPACE = re.compile(r"\s*")
 _scan = json.JSONDecoder().raw_decode
 _decode = msgspec.json.decode
@@ -64,7 +66,8 @@ def _is_lines(lines: Sequence[str]) -> bool:
 
 def _whole_line(number: int, line: str) -> JsonItem:
     try:
-        return JsonItem(number, _decode(line), line)
+        value = _decode(line)
+        return JsonItem(number, value, line, repeated_key(line, value))
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return JsonItem(number, None, line, "is not JSON")
 
@@ -112,9 +115,15 @@ def _inside(text: str, position: int, lines: _LineCounter) -> Iterator[JsonItem 
         yield from _members(text, position, lines)
         return
     items, meta, begin = -1, None, position
+    keys: set[str] = set()
     position = _skip_space(text, position + 1)
     while text[position] != "}":
         key, end = _scan(text, position)
+        if key in keys:
+            start = lines.at(begin, text[begin : begin + 60])
+            yield start._replace(fault=str(RepeatedKey(key)))
+            return
+        keys.add(key)
         position = _skip_space(text, _skip_space(text, end) + 1)
         value, end = _scan(text, position)
         if key == "Items" and text[position] == "[":

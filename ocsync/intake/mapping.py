@@ -32,7 +32,7 @@ from ocsync.characters import is_blank
 from ocsync.errors import InputError, UsageError
 from ocsync.intake.json_documents import JsonItem, ListPage
 from ocsync.intake.record import EXACT_NUMBER, NUMBER, InputFile, Row
-from ocsync.intake.table import COMMENT, EXPECT, WRONG_HEADER, kind_named, kinds_of_columns
+from ocsync.intake.table_header import COMMENT, EXPECT, WRONG_HEADER, kind_named, kinds_of_columns
 from ocsync.schema import FieldType, Kind, field_at
 from ocsync.suggestions import suggestion
 

@@ -113,12 +113,16 @@ class DraftColumn(NamedTuple):
 
 
 class Draft(NamedTuple):
-    """A first mapping: its *text*, what it says of each column, and IDs that no column has."""
+    """A first mapping: its *text*, what it says of each column, and IDs that no column has.
+
+    *encoding* is the one that was assumed, as the file shows none; empty where it shows one.
+    """
 
     kind: str
     text: str
     columns: tuple[DraftColumn, ...]
     missing: tuple[str, ...]
+    encoding: str
 
     @property
     def doubtful(self) -> list[str]:
@@ -165,7 +169,7 @@ def draft_mapping(name: str, data: bytes, kind_name: str, sheet: str) -> Draft:
     skipped = _sum_rows(headers, rows)
     lines = _lines(kind, sample, header_row, columns, missing, values, skipped)
     text = "\n".join(lines)
-    return Draft(kind.name, text + "\n", columns, missing)
+    return Draft(kind.name, text + "\n", columns, missing, sample.encoding)
 
 
 def _sample(name: str, data: bytes, sheet: str) -> _Sample:
@@ -199,9 +203,16 @@ def _checked(name: str, sample: _Sample) -> _Sample:
 
 
 def _decode(data: bytes) -> tuple[str, str]:
-    """Return the text, and its encoding where that has to be named."""
+    """Return the text, and its encoding where that has to be named.
+
+    Text without a byte order mark is UTF-16 where every other byte is zero, as for Latin letters.
+    """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", "replace"), ""
+    if b"\0" in data:
+        is_little = data[1::2].count(0) > data[::2].count(0)
+        name = "utf-16-le" if is_little else "utf-16-be"
+        return data.decode(name, "replace"), name
     try:
         return codecs.getincrementaldecoder("utf-8-sig")().decode(data), ""
     except UnicodeDecodeError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from tempfile import NamedTemporaryFile, TemporaryDirectory
+from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 from ocsync.errors import InputError
@@ -19,7 +19,8 @@ from ocsync.intake.duckdb_cells import (
 )
 from ocsync.intake.export import Columns, TableRow, csv_table
 from ocsync.intake.record import Row
-from ocsync.intake.table import EXPECT, NULL
+from ocsync.intake.table_cells import NULL
+from ocsync.intake.table_header import EXPECT
 from ocsync.schema import FieldType
 
 _SQL_TYPES = {
@@ -56,10 +57,11 @@ def read_rows(label: str, stream: BinaryIO, named: Collection[str] = ()) -> Iter
     *named* are the columns that a mapping names. Raises InputError, ConfigError.
     """
     module = duckdb("Parquet", "export to a .csv file")
-    with NamedTemporaryFile(suffix=".parquet") as copy, open_connection(module) as connection:
-        shutil.copyfileobj(stream, copy)
-        copy.flush()
-        table = f"read_parquet({quoted(copy.name)})"
+    with TemporaryDirectory() as folder, open_connection(module) as connection:
+        copy = Path(folder) / "rows.parquet"
+        with copy.open("wb") as opened:
+            shutil.copyfileobj(stream, opened)
+        table = f"read_parquet({quoted(str(copy))})"
         try:
             columns = columns_of(connection, f"FROM {table}")
             names = ", ".join(text_of(c, quoted(c.name, '"')) for c in columns)

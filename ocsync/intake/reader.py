@@ -11,6 +11,7 @@ import io
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from functools import partial
+from itertools import chain
 from pathlib import PurePath
 from typing import Any, BinaryIO
 
@@ -18,6 +19,7 @@ import msgspec
 
 from ocsync.characters import replace_undecodable
 from ocsync.errors import InputError, Problem, UsageError
+from ocsync.groups import in_groups
 from ocsync.intake import csv_rows, jsonl, table
 from ocsync.intake.against import EarlierFile
 from ocsync.intake.field_values import FieldError, is_word_for_no_value, validate
@@ -38,9 +40,11 @@ from ocsync.intake.record import (
     OddCells,
     Oddity,
     ParsedLine,
+    ParsedLines,
     Row,
     SqlQuery,
 )
+from ocsync.intake.table_header import kind_named
 from ocsync.intake.unchanged import changed_part
 from ocsync.models import Entry, Op
 from ocsync.schema import field_at, kind_of
@@ -84,7 +88,7 @@ def read_file(
     file_format: str = "",
     sheet: str = "",
     note: Callable[[str], None] = lambda _: None,
-    observe: LineObserver = lambda _: None,
+    observe: LineObserver | None = None,
     unchanged: Callable[[], None] = lambda: None,
     earlier: EarlierFile | None = None,
     mapping: FileMapping | None = None,
@@ -100,7 +104,7 @@ def read_file(
     """
     kept = earlier.kept.new if earlier and earlier.kept else None
     lines = _lines(name, source, kind, file_format, sheet, note, mapping, kept)
-    return _valid_entries(lines, note, observe, unchanged, earlier)
+    return chain.from_iterable(_valid_entries(lines, note, observe, unchanged, earlier))
 
 
 def read_values(
@@ -120,8 +124,8 @@ def read_values(
     """
     problems: list[Problem] = []
     wrong = 0
-    lines = _lines(name, source, kind, file_format, sheet, lambda _: None, mapping, kept)
-    for _, line in lines:
+    groups = _lines(name, source, kind, file_format, sheet, lambda _: None, mapping, kept)
+    for line in chain.from_iterable(group.lines for _, group in groups):
         if line.problems:
             wrong += 1
             problems = problems or line.problems
@@ -165,26 +169,26 @@ def _lines(
     note: Callable[[str], None],
     mapping: FileMapping | None,
     kept: KeptLines | None,
-) -> Iterator[tuple[InputFile, ParsedLine]]:
-    """Yield the lines of *source*, each with the file or sheet that it is in.
+) -> Iterator[tuple[InputFile, ParsedLines]]:
+    """Yield the lines of *source* in groups, each with the file or sheet that it is in.
 
     *kept* chooses those of a CSV.
     """
     settings = mapping or FileMapping()
     kind, sheet = kind or settings.kind or kind_of_mapping(settings), sheet or settings.sheet
-    row_kind = table.kind_named(kind) if kind else None
+    row_kind = kind_named(kind) if kind else None
 
     def read_table(
         origin: InputFile, rows: Iterator[Row], *, has_types: bool = False
-    ) -> Iterator[tuple[InputFile, ParsedLine]]:
+    ) -> Iterator[tuple[InputFile, ParsedLines]]:
         if mapping is not None:
             header_row = 0 if has_types else mapping.header_row
             layout = msgspec.structs.replace(mapping, header_row=header_row)
             origin, rows = map_rows(origin, rows, layout, row_kind)
-        for line in table.read_lines(origin, rows, kind, note):
-            if mapping is not None and line.entry is not None and line.entry.op is Op.SET:
-                line = msgspec.structs.replace(line, compares=True)
-            yield origin, line
+        for group in table.read_lines(origin, rows, kind, note):
+            if mapping is not None:
+                group = ParsedLines(group.number, map(_compared, group.lines))
+            yield origin, group
 
     named = (*named_columns(settings), *settings.ignore)
     if isinstance(source, SqlQuery):
@@ -217,8 +221,8 @@ def _lines(
     constants = constants_of(settings)
     with closing(_decoded_lines(origin, buffered, head, settings.encoding)) as text:
         if file_format == "jsonl" and constants is not None:
-            for line in jsonl.read_lines(origin, text, row_kind, note, constants):
-                yield origin, line
+            for lines in in_groups(jsonl.read_lines(origin, text, row_kind, note, constants)):
+                yield origin, ParsedLines(len(lines), lines)
         elif file_format == "jsonl":
             yield from read_table(origin, json_rows(origin, read_items(text), settings))
         else:
@@ -230,6 +234,13 @@ def _lines(
                 yield from read_table(origin, rows)
             except InputError as error:
                 raise _with_unreadable_text(error, text) from error
+
+
+def _compared(line: ParsedLine) -> ParsedLine:
+    """Return *line* of a mapped table, whose empty cells do not make an edit of it."""
+    if line.entry is None or line.entry.op is not Op.SET:
+        return line
+    return msgspec.structs.replace(line, compares=True)
 
 
 class _Rejoined(io.RawIOBase):
@@ -267,12 +278,12 @@ def _read_some(stream: BinaryIO, size: int = _BUFFER) -> bytes:
 
 
 def _valid_entries(
-    lines: Iterator[tuple[InputFile, ParsedLine]],
+    groups: Iterator[tuple[InputFile, ParsedLines]],
     note: Callable[[str], None],
-    observe: LineObserver,
+    observe: LineObserver | None,
     unchanged: Callable[[], None],
     earlier: EarlierFile | None,
-) -> Iterator[Entry]:
+) -> Iterator[list[Entry]]:
     problems: list[Problem] = []
     odd: dict[tuple[str, Oddity, str], tuple[int, str]] = {}
     wrong = total = 0
@@ -284,30 +295,40 @@ def _valid_entries(
             odd[key] = (number + 1, example)
 
     try:
-        for origin, line in lines:
-            total += 1
-            entry = line.entry
-            if earlier is not None and entry is not None and not line.problems:
-                entry, reason = earlier.compare(entry, line.column_numbers)
-                if entry is not None and reason:
-                    fault = FieldError("", entry.ref, reason)
-                    line.problems.extend(_problems(origin, line, [fault]))
-            elif entry is not None and (line.compares or entry.expect) and not line.problems:
-                entry = changed_part(entry, is_known=line.compares)
-                if entry is None:
-                    unchanged()
-            if entry and not (line.is_valid or line.problems) and (faults := validate(entry)):
-                line.problems.extend(_problems(origin, line, faults))
-            observe(line)
-            if line.odd_cells:
-                count_odd(origin.place, line.odd_cells)
-            if line.problems:
-                wrong += 1
-                problems += line.problems[: MAX_PROBLEMS - len(problems)]
-            elif entry is not None and not wrong:
-                if not line.is_valid and (cells := _words_for_no_value(entry)):
-                    count_odd(origin.place, cells)
-                yield entry
+        for origin, group in groups:
+            total += group.number
+            if group.entries is not None and observe is None and earlier is None:
+                if not wrong:
+                    yield group.entries
+                continue
+            entries: list[Entry] = []
+            lines = list(group.lines)
+            for line in lines:
+                entry = line.entry
+                if earlier is not None and entry is not None and not line.problems:
+                    entry, reason = earlier.compare(entry, line.column_numbers)
+                    if entry is not None and reason:
+                        fault = FieldError("", entry.ref, reason)
+                        line.problems.extend(_problems(origin, line, [fault]))
+                elif entry is not None and (line.compares or entry.expect) and not line.problems:
+                    entry = changed_part(entry, is_known=line.compares)
+                    if entry is None:
+                        unchanged()
+                is_valid = line.is_valid and entry is not None and entry.op is not Op.PUT
+                if entry and not (is_valid or line.problems) and (faults := validate(entry)):
+                    line.problems.extend(_problems(origin, line, faults))
+                if line.odd_cells:
+                    count_odd(origin.place, line.odd_cells)
+                if line.problems:
+                    wrong += 1
+                    problems += line.problems[: MAX_PROBLEMS - len(problems)]
+                elif entry is not None and not wrong:
+                    if not line.is_valid and (cells := _words_for_no_value(entry)):
+                        count_odd(origin.place, cells)
+                    entries.append(entry)
+            if observe is not None:
+                observe(lines)
+            yield entries
     except InputError as error:
         if not problems:
             raise

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -53,10 +54,21 @@ class ParsedLine(msgspec.Struct, frozen=True):
     is_valid: bool = False
 
 
+class ParsedLines(NamedTuple):
+    """Lines that follow each other in a file: their *number*, and *lines*, to be iterated once.
+
+    *entries* are theirs where all of them are valid and there is nothing to say of any.
+    """
+
+    number: int
+    lines: Iterable[ParsedLine]
+    entries: list[Entry] | None = None
+
+
 OddCells = Mapping[tuple[Oddity, str], str]
 """The odd cells of a line: what is odd and the path -> its text."""
-LineObserver = Callable[[ParsedLine], None]
-"""Function that receives every line as it is read."""
+LineObserver = Callable[[Sequence[ParsedLine]], None]
+"""Function that receives all lines, those of one table or file together, when they are read."""
 
 
 class InputFile(NamedTuple):
@@ -123,6 +135,9 @@ class SqlQuery(NamedTuple):
     database: str = ""
 
 
+_NOTHING: Mapping[int, str] = MappingProxyType({})
+
+
 class Row(msgspec.Struct, frozen=True):
     """A row of a table as text, with the line that it begins on.
 
@@ -132,5 +147,5 @@ class Row(msgspec.Struct, frozen=True):
 
     number: int
     cells: list[str]
-    cell_types: Mapping[int, str] = {}
-    cell_faults: Mapping[int, str] = {}
+    cell_types: Mapping[int, str] = _NOTHING
+    cell_faults: Mapping[int, str] = _NOTHING

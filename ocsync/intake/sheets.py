@@ -15,7 +15,7 @@ from ocsync.characters import is_blank
 from ocsync.errors import ConfigError, InputError, UsageError, column_letters
 from ocsync.intake.record import InputFile, Row
 from ocsync.intake.sheet_scan import SheetScan, is_archive, scan_sheet
-from ocsync.intake.table import ERROR_FAULT, ERROR_TEXTS
+from ocsync.intake.table_cells import ERROR_FAULT, ERROR_TEXTS
 from ocsync.plurals import count
 from ocsync.schema import KINDS
 

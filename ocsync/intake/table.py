@@ -16,156 +16,55 @@ was written.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from operator import itemgetter
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import msgspec
 
 from ocsync.characters import is_blank
 from ocsync.errors import InputError, Problem, UsageError
-from ocsync.field_paths import MISSING, split_path
-from ocsync.intake.field_values import (
-    DECIMALS,
-    PLAIN_TEXTS,
-    Check,
-    expand_models,
-    is_word_for_no_value,
-    plain_checks,
-    read_json,
-    read_text,
-    reader_of,
-    unknown_field,
-)
+from ocsync.field_paths import MISSING
+from ocsync.groups import in_groups
+from ocsync.intake.field_values import DECIMALS, PLAIN_TEXTS, expand_models, read_text
 from ocsync.intake.record import (
     EXACT_NUMBER,
     NUMBER,
     InputFile,
     Oddity,
     ParsedLine,
+    ParsedLines,
     Row,
     known_ref,
 )
+from ocsync.intake.table_cells import CellReader, ColumnReaders, OddCell, column_readers
+from ocsync.intake.table_header import WRONG_HEADER, Header, read_header, stripped
 from ocsync.models import Entry, Fields, Op, Ref
 from ocsync.plurals import count
 from ocsync.schema import (
     ID_PATTERN,
     ID_RULE,
     KINDS,
-    KINDS_COMMAND,
     Field,
     FieldType,
     Kind,
     field_at,
     has_all_ids,
-    kind_of,
     make_ref,
 )
-from ocsync.suggestions import closest, listed, suggestion, with_suggestion
+from ocsync.suggestions import with_suggestion
 
-NULL = r"\N"
-ERROR_TEXTS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!")
-"""Texts that a spreadsheet shows in place of a value."""
-_ERROR_TEXTS = frozenset(ERROR_TEXTS)
-ERROR_FAULT = "is a spreadsheet error, not a value"
-EXPECT = "expect."
-"""Prefix of a field in the name of the column of its expected value."""
-EXISTS = "exists"
-"""The column that says of a row that it was there when the table was written."""
-COMMENT = "#"
-"""Beginning of the names of columns that are not read."""
-WRONG_HEADER = "the header is wrong; nothing was staged"
-"""The message of an error for columns that are not those of a table."""
-_RESERVED = ("ref", "op", "replace", EXISTS)
 _NUMBER_DIGITS = 15
 """Significant digits that a spreadsheet keeps of a number; it replaces later ones by zeros."""
-_COMMA_NUMBER = re.compile(r"[+-]?[\d.]*\d,\d+")
-_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
-_OWN_ID = "ID"
-"""The API's name for the last ID of every entity."""
-_ID_NAMES = frozenset(name for kind in KINDS.values() for name in kind.ids)
-AddProblem = Callable[[int, str, str, str], None]
-"""Function that records a problem: cell index (-1 for the row), field, value, reason."""
-_NewOddCells = dict[tuple[Oddity, str], str]
-
-
-class _Column(NamedTuple):
-    """A column that holds a field. *index* counts from 0; *path* is the field's."""
-
-    position: int
-    path: str
-    is_json: bool
-    is_expectation: bool
-
-    @property
-    def key(self) -> str:
-        """The name that problems and reports use: `expect.` before an expected field's path."""
-        return (EXPECT if self.is_expectation else "") + self.path
-
-
-class _Cell(NamedTuple):
-    """A column, resolved for the rows of one kind: *read* reads a cell that is not null.
-
-    *takes_text* says that the field holds text, so that a number in a spreadsheet is odd.
-    *read_plain* reads a cell as *read* does, or raises ValueError for another reason.
-    """
-
-    position: int
-    path: str
-    key: str
-    is_expectation: bool
-    read: Callable[[str], Any]
-    read_plain: Callable[[str], Any]
-    takes_text: bool
-
-
-class _Header(NamedTuple):
-    """The header of a table. Indexes count from 0; -1 means that there is no such column.
-
-    *paired* are the fields with a column for the value and one for the expected value, where rows
-    may leave both alone.
-    *column_numbers* count from 1, by the names that problems use. *cells* are the resolved columns,
-    by kind, as far as rows of it have been read.
-    """
-
-    names: list[str]
-    ref_index: int
-    id_indexes: dict[str, int]
-    op_index: int
-    replace_index: int
-    exists_index: int
-    paired: frozenset[str]
-    columns: tuple[_Column, ...]
-    unnamed: tuple[int, ...]
-    column_numbers: dict[str, int]
-    cells: dict[str, tuple[_Cell, ...]]
-
-    @property
-    def compares(self) -> bool:
-        """A flag: its rows say what was there when the table was written."""
-        return bool(self.paired) or self.exists_index >= 0
-
-    def cells_of(self, kind: Kind) -> tuple[_Cell, ...]:
-        """Return the columns, resolved for rows of *kind*."""
-        found = self.cells.get(kind.name)
-        if found is None:
-            found = self.cells[kind.name] = tuple(_resolve(kind, c) for c in self.columns)
-        return found
-
-
-def kind_named(name: str) -> Kind:
-    """Return the kind called *name*. Raises UsageError when there is none."""
-    if name not in KINDS:
-        hint = suggestion(name, KINDS, f"kinds: {listed(KINDS, KINDS_COMMAND)}")
-        raise UsageError(f'"{name}" is not a kind', hint=hint)
-    return KINDS[name]
+_NONE = re.compile("(?!)")
 
 
 def read_lines(
     origin: InputFile, rows: Iterator[Row], kind_name: str, note: Callable[[str], None]
-) -> Iterator[ParsedLine]:
-    """Yield a parsed line for each row.
+) -> Iterator[ParsedLines]:
+    """Yield a parsed line for each row, many at a time.
 
     Without *kind_name* and without a `ref` column the kind is the one that the ID columns name, and
     *note* receives it. Raises InputError when the header is wrong, also at the first value in a
@@ -175,25 +74,14 @@ def read_lines(
     if first is None:
         subject = f"sheet {origin.sheet}" if origin.sheet else "the file"
         raise InputError(f"{origin.label}: {subject} is empty; it needs a header row")
-    kind, header = _read_header(origin, first, kind_name, note)
-    read_plain = _plain_reader(origin, header, kind)
-    for row in rows:
-        yield read_plain(row) or _parse_row(origin, row, header, kind)
-
-
-def _read_header(
-    origin: InputFile, first: Row, kind_name: str, note: Callable[[str], None]
-) -> tuple[Kind | None, _Header]:
-    """Return the kind of the rows, if one is named or all columns tell it, and the header."""
-    kind = kind_named(kind_name) if kind_name else None
-    names = [_header_name(cell) for cell in first.cells]
-    if not kind and "ref" not in names and (fitting := kinds_of_columns(names)):
-        kind = fitting[0] if len(fitting) == 1 else None
-        if kind:
-            ids = [name for name in kind.ids if name in names]
-            columns = f"columns {' and '.join(ids)}" if len(ids) > 1 else f"column {ids[0]}"
-            note(f"{origin.place}: read as kind {kind.name}, because of its {columns}")
-    return kind, _parse_header(origin, first, kind)
+    kind, header = read_header(origin, first, kind_name, note)
+    table = _Table(origin, header, kind)
+    for group in in_groups(rows):
+        named = table.named_part(group)
+        if named:
+            yield table.parse(named)
+        if len(named) < len(group):
+            raise table.unnamed_error(group[len(named)])
 
 
 class PlainTable(NamedTuple):
@@ -213,7 +101,7 @@ def plain_table(origin: InputFile, first: Row, kind_name: str) -> PlainTable | N
 
     Raises InputError where the header is wrong.
     """
-    kind, header = _read_header(origin, first, kind_name, lambda _: None)
+    kind, header = read_header(origin, first, kind_name, lambda _: None)
     own = kind if kind and header.ref_index < 0 else None
     kinds = [
         k
@@ -248,399 +136,363 @@ def plain_table(origin: InputFile, first: Row, kind_name: str) -> PlainTable | N
     return PlainTable(tuple(patterns), ids)
 
 
-_KNOWN_CELLS, _KNOWN_LENGTH = 10_000, 40
-"""Most cells of a column whose values are kept, and most characters of each."""
+class _Notes:
+    """Remarks on the cells of *rows*, by the index of the row.
 
-
-class _PlainCells(dict[str, Any]):
-    """The values of plain cells of a column, by their text: a file often repeats one.
-
-    Looking up another cell reads and checks it; an empty one has MISSING. Raises ValueError for a
-    cell that is not plain.
+    *unchecked* are the rows with a value that is not surely right.
     """
 
-    def __init__(self, cell: _Cell, check: Check | None, *, decimal_comma: bool) -> None:
-        super().__init__({"": MISSING})
-        self._read, self._check = cell.read_plain, check
-        self._decimal_comma = decimal_comma
+    def __init__(self, origin: InputFile, rows: Sequence[Row]) -> None:
+        self._origin, self._rows = origin, rows
+        self.problems: dict[int, list[Problem]] = defaultdict(list)
+        self.odd_cells: dict[int, dict[tuple[Oddity, str], str]] = defaultdict(dict)
+        self.unchecked: set[int] = set()
 
-    def __missing__(self, text: str) -> Any:
-        value = None if text == NULL else self._read(text)
-        if (
-            not "!" <= text[0] <= "~"
-            or type(value) is dict
-            or is_word_for_no_value(value)
-            or (self._decimal_comma and _has_thousands(text, value))
-            or (self._check and not self._check(value))
-        ):
-            raise ValueError
-        if len(self) < _KNOWN_CELLS and len(text) <= _KNOWN_LENGTH and type(value) is not list:
-            self[text] = value
-        return value
+    def add_problem(self, row: int, index: int, field: str, value: str, reason: str) -> None:
+        """Add a problem with the cell at *index* of a row; -1 stands for the whole row."""
+        number = self._rows[row].number
+        self.problems[row].append(self._origin.problem(number, index, field, value, reason))
 
 
-class _PlainColumns(NamedTuple):
-    """The columns for plain rows of one kind: place, path and cells of each.
+class _Rows(NamedTuple):
+    """Rows of a group, where they have these *indexes*, and their cells by column.
 
-    *are_checked* says that their cells are all that there is to validate in a row without expected
-    values.
+    Those at the places *typed* have types of cells, those at *faulty* have faults of cells.
     """
 
-    fields: list[tuple[int, str, _PlainCells]]
-    expected: list[tuple[int, str, _PlainCells]]
-    are_checked: bool
+    rows: Sequence[Row]
+    indexes: Sequence[int]
+    columns: Sequence[Sequence[str]]
+    typed: Sequence[int]
+    faulty: Sequence[int]
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], indexes: Sequence[int]) -> _Rows:
+        """Return *rows* with these *indexes*."""
+        columns = list(zip(*[row.cells for row in rows], strict=False))  # cells beyond are blank
+        marked = [n for n, row in enumerate(rows) if row.cell_types or row.cell_faults]
+        typed = [n for n in marked if rows[n].cell_types]
+        faulty = [n for n in marked if rows[n].cell_faults]
+        return cls(rows, indexes, columns, typed, faulty)
+
+    def part(self, indexes: Sequence[int]) -> _Rows:
+        """Return the rows at *indexes*."""
+        if len(indexes) == len(self.rows):
+            return self
+        return _Rows.of([self.rows[index] for index in indexes], indexes)
 
 
-def _plain_columns(origin: InputFile, header: _Header, kind: Kind, op: Op) -> _PlainColumns:
-    cells = header.cells_of(kind)
-    paths = [cell.path for cell in cells if not cell.is_expectation]
-    checks = dict(zip(paths, plain_checks(kind.name, op, *paths), strict=False))
-    columns = _PlainColumns([], [], bool(checks))
-    for cell in cells:
-        check = None if cell.is_expectation else checks.get(cell.path)
-        read = _PlainCells(cell, check, decimal_comma=origin.decimal_comma)
-        group = columns.expected if cell.is_expectation else columns.fields
-        group.append((cell.position, cell.path, read))
-    return columns
+class _Table:
+    """A table with *header*, whose rows are of *kind* unless a column has their refs."""
 
+    def __init__(self, origin: InputFile, header: Header, kind: Kind | None) -> None:
+        self._origin, self._header = origin, header
+        self._kind = kind = kind if header.ref_index < 0 else None
+        self._id_indexes = header.id_indexes if kind else {"ref": header.ref_index}
+        self._readers: dict[tuple[str, Op], ColumnReaders] = {}
 
-def _plain_reader(
-    origin: InputFile, header: _Header, kind: Kind | None
-) -> Callable[[Row], ParsedLine | None]:
-    """Return a function that reads a plain row as `_parse_row` does, and gives None for any other.
+    def named_part(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """Return *rows* up to the first one with a value in a column without a name."""
+        if self._header.unnamed:
+            for number, row in enumerate(rows):
+                if self._is_whole(row) and self._unnamed_values(row):
+                    return rows[:number]
+        return rows
 
-    A plain row has a value in ASCII or none in each cell, a ref without blanks, and no fault; none
-    of its values may mean that there is none.
-    """
-    is_plain = not (header.unnamed or header.op_index >= 0 or header.replace_index >= 0)
-    is_plain = is_plain and header.exists_index < 0
-    paired = header.paired
-    width, ref_index, prefix = len(header.names), header.ref_index, origin.source_prefix
-    compares = header.compares
-    ids, numbers = header.id_indexes, header.column_numbers
-    positions = [ids[name] for name in kind.ids] if kind and len(ids) == len(kind.ids) else []
-    is_whole = _plain_ref(kind.name).fullmatch if kind and positions else None
-    own_name = kind.name if kind else ""
-    own_ids, own_ref = itemgetter(*(positions or [0])), "/".join([own_name, *["%s"] * len(ids)])
-    set_by_kind = {k.name: k.ops[0] for k in KINDS.values()}
-    columns_by_kind: dict[str, _PlainColumns] = {}
-    usual_types: Mapping[int, str] | None = None
-
-    def read(row: Row) -> ParsedLine | None:
-        nonlocal usual_types
-        cells = row.cells
-        if not is_plain or len(cells) != width or row.cell_faults:
-            return None
-        if row.cell_types and row.cell_types is not usual_types:
-            if not _are_usual(row.cell_types, header):
-                return None
-            usual_types = row.cell_types  # a database has one for all rows
-        try:
-            if ref_index >= 0:
-                ref = known_ref(cells[ref_index])
-                kind_name = ref[: ref.find("/")]
-            elif is_whole:
-                kind_name = own_name
-                ref = own_ref % own_ids(cells)
-                if not is_whole(ref):
-                    return None
-            else:
-                return None
-            op, columns = set_by_kind[kind_name], columns_by_kind.get(kind_name)
-            if columns is None:
-                columns = _plain_columns(origin, header, KINDS[kind_name], op)
-                columns_by_kind[kind_name] = columns
-            fields: Fields = {}
-            expect: Fields = {}
-            for position, path, values in columns.fields:
-                value = values[cells[position]]
-                if value is not MISSING:
-                    fields[path] = value
-            for position, path, values in columns.expected:
-                value = values[cells[position]]
-                if value is not MISSING:
-                    expect[path] = value
-        except (ValueError, UsageError):
-            return None
-        if paired and expect:
-            if _emptied(expect, fields, paired):
-                return None
-            expect = _without_unset(expect, fields, paired)
-        entry = Entry(op=op, ref=ref, fields=fields, expect=expect, source=f"{prefix}{row.number}")
-        is_valid = columns.are_checked and bool(fields) and not expect
-        return ParsedLine(row.number, entry, [], numbers, {}, compares, is_valid)
-
-    return read
-
-
-def _are_usual(cell_types: Mapping[int, str], header: _Header) -> bool:
-    """Return whether cells of these types are what the columns of *header* hold, in any kind."""
-    leading = {header.ref_index, *header.id_indexes.values()}
-    return leading.isdisjoint(cell_types) and not any(
-        cell.takes_text and cell.position in cell_types
-        for kind in KINDS.values()
-        for cell in header.cells_of(kind)
-    )
-
-
-def kinds_of_columns(names: Iterable[str]) -> list[Kind]:
-    """Return the kinds whose rows columns of these *names* can identify; `ID` names none.
-
-    All columns that are named as some kind's ID are an ID, or a field, of each of them. Of several
-    those remain that have a field for each other column; of these, those whose IDs are all there;
-    and of these, entities.
-    """
-    given = set(names)
-    id_names = given & _ID_NAMES
-    fitting = [
-        kind
-        for kind in KINDS.values()
-        if any(given.issuperset({*kind.needed_ids, *party}) for party in kind.parties)
-        and all(name in kind.ids or name in kind.fields for name in id_names)
-    ]
-    known = [kind for kind in fitting if all(_is_known(kind, name) for name in given)] or fitting
-    whole = [kind for kind in known if given.issuperset(kind.ids)] or known
-    return [kind for kind in whole if not kind.action] or whole
-
-
-def _is_known(kind: Kind, name: str) -> bool:
-    """Return whether a column *name* is read, or passed over, in a table of *kind*."""
-    if not name or name in kind.ids or name in _RESERVED or name.startswith(COMMENT):
-        return True
-    path = name.removeprefix(EXPECT).removesuffix(":")
-    return field_at(kind, path) is not None or path in kind.models
-
-
-def _parse_header(origin: InputFile, row: Row, kind: Kind | None) -> _Header:
-    names = [_header_name(cell) for cell in row.cells]
-    own_id = kind.ids[-1] if kind and not kind.assignment and "ref" not in names else ""
-    if own_id and own_id not in names:
-        names = [own_id if name == _OWN_ID else name for name in names]
-    indexes = {name: index for index, name in enumerate(names)}
-    ids = kind.ids if kind and "ref" not in indexes else ()
-    columns = tuple(
-        _parse_column(index, name)
-        for index, name in enumerate(names)
-        if name and name not in _RESERVED and name not in ids and not name.startswith(COMMENT)
-    )
-    problems = [
-        origin.problem(row.number, index, name, name, "appears twice")
-        for index, name in enumerate(names)
-        if name and name in names[:index] and not name.startswith(COMMENT)
-    ]
-    for name in kind.needed_ids if kind and ids else (() if kind else ("ref",)):
-        if name not in indexes:
-            reason = _missing_ref(names) if name == "ref" else "is missing"
-            problems.append(origin.problem(row.number, -1, name, "", reason))
-    first_indexes: dict[str, int] = {}
-    listed_fields = {""}
-    for column in columns:
-        index, name, reason = column.position, names[column.position], ""
-        if first_indexes.setdefault(column.key, index) != index and name not in names[:index]:
-            reason = f"appears twice, as {names[first_indexes[column.key]]} and as {name}"
-        elif own_id and column.key == _OWN_ID:
-            reason = f"is {own_id}, which has its own column"
-        elif kind and field_at(kind, column.path) is None and column.path not in kind.models:
-            own = [_OWN_ID] if own_id and own_id not in indexes else []
-            reason = unknown_field(kind, column.path, ["ref", *own, *ids, "op"])
-            start, _, fields = reason.partition("; its fields: ")
-            reason = start if fields in listed_fields else reason
-            listed_fields.add(fields)
-        if reason:
-            problems.append(origin.problem(row.number, index, name, column.path, reason))
-    if problems:
-        raise InputError(WRONG_HEADER, problems)
-    return _Header(
-        names,
-        indexes.get("ref", -1),
-        {name: indexes[name] for name in ids if name in indexes},
-        indexes.get("op", -1),
-        indexes.get("replace", -1),
-        indexes.get(EXISTS, -1),
-        _paired_paths(columns) if "op" not in indexes else frozenset(),
-        columns,
-        tuple(index for index, name in enumerate(names) if not name),
-        {
-            name: origin.column_number(index)
-            for name, index in _indexes_by_key(indexes, ids, columns).items()
-        },
-        {},
-    )
-
-
-def _paired_paths(columns: Iterable[_Column]) -> frozenset[str]:
-    """Return the fields with a column for the value and one for the expected value."""
-    values: set[str] = set()
-    expected: set[str] = set()
-    for column in columns:
-        (expected if column.is_expectation else values).add(column.path)
-    return frozenset(values & expected)
-
-
-def _missing_ref(names: Sequence[str]) -> str:
-    """Return the reason why rows with columns of these *names* cannot be told apart."""
-    fitting = kinds_of_columns(names)
-    if fitting:
-        kinds = " or ".join(kind.name for kind in fitting)
-        return f"is missing, and the ID columns match several kinds: add --kind {kinds}"
-    if _OWN_ID in names:
-        return "is missing, and an ID column alone matches no kind: add --kind"
-    similar = [s for name in names for s in closest(name, ("ref", *sorted(_ID_NAMES)))[:1]]
-    if similar and not {*similar} & {*names}:
-        return f"is missing; did you mean {similar[0]}? Otherwise add --kind"
-    return "is missing; add it, or give --kind"
-
-
-def _indexes_by_key(
-    indexes: dict[str, int], ids: Iterable[str], columns: Iterable[_Column]
-) -> dict[str, int]:
-    """Return the index of each column, in order, by the name that problems and reports use."""
-    by_key = {name: indexes[name] for name in (*_RESERVED, *ids) if name in indexes}
-    by_key |= {column.key: column.position for column in columns}
-    return dict(sorted(by_key.items(), key=lambda item: item[1]))
-
-
-def _header_name(cell: str) -> str:
-    """Return the name in a header's cell; case does not matter for the reserved ones."""
-    name = _stripped(cell)
-    return name.casefold() if name.casefold() in _RESERVED else name
-
-
-def _stripped(cell: str) -> str:
-    """Return the text in *cell* without blanks around it; "" when nothing in it can be seen."""
-    return "" if is_blank(cell) else cell.strip()
-
-
-def _parse_column(index: int, name: str) -> _Column:
-    path = name.removeprefix(EXPECT)
-    return _Column(index, path.removesuffix(":"), path.endswith(":"), path != name)
-
-
-def _parse_row(origin: InputFile, row: Row, header: _Header, kind: Kind | None) -> ParsedLine:
-    number, cells = row.number, row.cells
-    problems: list[Problem] = []
-
-    def add_problem(index: int, field: str, value: str, reason: str) -> None:
-        problems.append(origin.problem(number, index, field, value, reason))
-
-    width = len(header.names)
-    if len(cells) != width and (len(cells) < width or not all(map(is_blank, cells[width:]))):
-        add_problem(-1, "", "", f"has {count(len(cells), 'cell')}, but the header has {width}")
-        return ParsedLine(number, None, problems, header.column_numbers)
-    if unnamed := [i for i in header.unnamed if not is_blank(cells[i])]:
+    def unnamed_error(self, row: Row) -> InputError:
+        """Return the error for the values of *row* in columns without a name."""
         reason = "is in a column without a name: name the column, or remove it"
-        problems = [origin.problem(number, i, "", cells[i], reason) for i in unnamed]
-        raise InputError(WRONG_HEADER, problems)
-    for index, reason in row.cell_faults.items():
-        add_problem(index, header.names[index], cells[index], reason)
-    odd: _NewOddCells = {}
-    op = _parse_op(row, header, add_problem) if header.op_index >= 0 else ""
-    replace = _parse_flag(row, header, header.replace_index, add_problem)
-    exists = _parse_flag(row, header, header.exists_index, add_problem)
-    ref = _parse_ref(row, header, kind, odd, add_problem)
-    if not ref or op is None:
-        return ParsedLine(number, None, problems, header.column_numbers)
-    row_kind = kind if kind and header.ref_index < 0 else kind_of(ref)
-    fields, expect = _parse_fields(
-        row, header, row_kind, odd, add_problem, decimal_comma=origin.decimal_comma
-    )
-    if header.paired and expect:
-        for path in _emptied(expect, fields, header.paired):
-            value = expect[path]
-            text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-            odd[Oddity.EMPTIED, path] = text
-        expect = _without_unset(expect, fields, header.paired)
-    entry = Entry(
-        op=Op(op) if op else row_kind.ops[0],
-        ref=ref,
-        fields=fields,
-        expect=expect,
-        replace=replace,
-        source=origin.source(number),
-    )
-    compares = bool(header.paired) or exists
-    return ParsedLine(number, entry, problems, header.column_numbers, odd, compares)
+        values = self._unnamed_values(row).items()
+        problems = [self._origin.problem(row.number, i, "", text, reason) for i, text in values]
+        return InputError(WRONG_HEADER, problems)
 
+    def _unnamed_values(self, row: Row) -> dict[int, str]:
+        return {i: row.cells[i] for i in self._header.unnamed if not is_blank(row.cells[i])}
 
-def _parse_op(row: Row, header: _Header, add_problem: AddProblem) -> str | None:
-    """Return the op that the row names, "" for the kind's default; None for a wrong one."""
-    op = _stripped(row.cells[header.op_index]).casefold()
-    if op and op not in list(Op):
-        add_problem(header.op_index, "op", op, "is not one of set, put, adjust, assign")
-        return None
-    return op
+    def parse(self, rows: Sequence[Row]) -> ParsedLines:
+        """Return the parsed lines of *rows*."""
+        width = len(self._header.names)
+        is_even = {len(row.cells) for row in rows} == {width}
+        whole = rows if is_even else [row for row in rows if self._is_whole(row)]
+        parsed = self._parse_whole(_Rows.of(whole, range(len(whole)))) if whole else None
+        if parsed and len(whole) == len(rows):
+            return parsed
+        rest = iter(parsed.lines if parsed else ())
+        lines = [next(rest) if self._is_whole(row) else self._refused(row) for row in rows]
+        return ParsedLines(len(rows), lines)
 
+    def _is_whole(self, row: Row) -> bool:
+        """Return whether *row* has a cell for each column, and no text beyond."""
+        number, width = len(row.cells), len(self._header.names)
+        return number == width or (number > width and all(map(is_blank, row.cells[width:])))
 
-def _parse_flag(row: Row, header: _Header, index: int, add_problem: AddProblem) -> bool:
-    """Return whether the cell at *index* says yes; no without such a column."""
-    text = _stripped(row.cells[index]) if index >= 0 else ""
-    try:
-        return bool(text) and bool(read_text(Field(FieldType.BOOLEAN), text))
-    except ValueError as error:
-        add_problem(index, header.names[index], text, str(error))
-        return False
+    def _refused(self, row: Row) -> ParsedLine:
+        """Return the line of *row*, which is not whole."""
+        cells = count(len(row.cells), "cell")
+        reason = f"has {cells}, but the header has {len(self._header.names)}"
+        problem = self._origin.problem(row.number, -1, "", "", reason)
+        return ParsedLine(row.number, None, [problem], self._header.column_numbers)
 
+    def _parse_whole(self, group: _Rows) -> ParsedLines:
+        """Return the parsed lines of rows that are whole: column by column."""
+        header, rows, notes = self._header, group.rows, _Notes(self._origin, group.rows)
+        for number in group.faulty:
+            row = rows[number]
+            for index, reason in row.cell_faults.items():
+                notes.add_problem(number, index, header.names[index], row.cells[index], reason)
+        ops = self._ops(rows, notes)
+        replaces = self._flags(rows, header.replace_index, notes)
+        exists = self._flags(rows, header.exists_index, notes)
+        refs = self._refs(group, notes)
+        compares = [True] * len(rows) if header.paired else exists
+        entries: list[Entry | None] = [None] * len(rows)
+        checked = set[int]()
+        for kind, op, indexes in self._parts(refs, ops):
+            part, readers = group.part(indexes), self._readers_of(kind, op)
+            fields, expected = self._fields(part, kind, readers, notes)
+            prefix = self._origin.source_prefix
+            for number, row, own, other in zip(
+                part.indexes, part.rows, fields, expected, strict=True
+            ):
+                entries[number] = Entry(
+                    op=op,
+                    ref=refs[number],
+                    fields=own,
+                    expect=other,
+                    replace=replaces[number],
+                    source=f"{prefix}{row.number}",
+                )
+            if readers.are_checked:
+                if all(fields) and not any(expected):
+                    checked.update(part.indexes)
+                else:
+                    pairs = zip(part.indexes, fields, expected, strict=True)
+                    checked.update(number for number, own, other in pairs if own and not other)
+        checked -= notes.unchecked
+        lines = (
+            ParsedLine(
+                row.number,
+                entry,
+                notes.problems.get(number) or [],
+                header.column_numbers,
+                notes.odd_cells.get(number, {}) if entry else {},
+                compares[number],
+                number in checked,
+            )
+            for number, (row, entry) in enumerate(zip(rows, entries, strict=True))
+        )
+        is_plain = not (notes.problems or notes.odd_cells) and len(checked) == len(rows)
+        plain = [entry for entry in entries if entry] if is_plain and not any(compares) else None
+        return ParsedLines(len(rows), lines, plain)
 
-def _emptied(expect: Fields, fields: Fields, paired: frozenset[str]) -> list[str]:
-    """Return the fields that a row could set and does not, although a value is expected there."""
-    return [
-        path
-        for path, value in expect.items()
-        if path not in fields
-        and path in paired
-        and value is not None
-        and not (isinstance(value, str) and is_blank(value))
-    ]
+    def _ops(self, rows: Sequence[Row], notes: _Notes) -> list[str | None]:
+        """Return the op that each row names, "" for the kind's default; None for a wrong one."""
+        index = self._header.op_index
+        if index < 0:
+            return [""] * len(rows)
+        ops = list[str | None]()
+        for number, row in enumerate(rows):
+            op = stripped(row.cells[index]).casefold()
+            is_wrong = op and op not in list(Op)
+            if is_wrong:
+                notes.add_problem(number, index, "op", op, "is not one of set, put, adjust, assign")
+            ops.append(None if is_wrong else op)
+        return ops
 
+    def _flags(self, rows: Sequence[Row], index: int, notes: _Notes) -> list[bool]:
+        """Return whether the cell at *index* of each row says yes; no without such a column."""
+        if index < 0:
+            return [False] * len(rows)
+        flags = list[bool]()
+        for number, row in enumerate(rows):
+            text = stripped(row.cells[index])
+            try:
+                flags.append(bool(text) and bool(read_text(Field(FieldType.BOOLEAN), text)))
+            except ValueError as error:
+                notes.add_problem(number, index, self._header.names[index], text, str(error))
+                flags.append(False)
+        return flags
 
-def _without_unset(expect: Fields, fields: Fields, paired: frozenset[str]) -> Fields:
-    """Return what a row expects, without the values of fields that it could set and does not."""
-    return {path: value for path, value in expect.items() if path in fields or path not in paired}
-
-
-def _parse_ref(
-    row: Row, header: _Header, kind: Kind | None, odd: _NewOddCells, add_problem: AddProblem
-) -> Ref:
-    """Return the row's ref, or "" after adding the problem that it has none."""
-    id_indexes = header.id_indexes if kind and header.ref_index < 0 else {"ref": header.ref_index}
-    if row.cell_types or row.cell_faults:
-        usable = [
-            _can_hold_id(row, name, index, odd, add_problem) for name, index in id_indexes.items()
+    def _refs(self, group: _Rows, notes: _Notes) -> list[Ref]:
+        """Return the ref of each row, or "" after adding the problem that it has none."""
+        kind, numbers = self._kind, range(len(group.rows))
+        if kind is None or len(self._id_indexes) < len(kind.ids):
+            return [self._ref(number, group.rows[number], notes) for number in numbers]
+        indexes = [self._id_indexes[name] for name in kind.ids]
+        ids = [group.columns[index] for index in indexes]
+        odd = {n for n in group.typed if not group.rows[n].cell_types.keys().isdisjoint(indexes)}
+        odd |= {n for n in group.faulty if not group.rows[n].cell_faults.keys().isdisjoint(indexes)}
+        is_plain = _plain_ref(kind.name).fullmatch  # with all IDs, and nothing around them
+        return [
+            ref
+            if is_plain(ref) and number not in odd
+            else self._ref(number, group.rows[number], notes)
+            for number, ref in enumerate(map("/".join, zip(repeat(kind.name), *ids, strict=False)))
         ]
-        if not all(usable):
+
+    def _ref(self, number: int, row: Row, notes: _Notes) -> Ref:
+        """Return the ref of a row, or "" after adding the problem that it has none."""
+        if (row.cell_types or row.cell_faults) and not self._can_hold_ids(number, row, notes):
             return ""
-    if kind and header.ref_index < 0:
-        return _ref_from_ids(row, header, kind, add_problem)
-    text = _stripped(row.cells[header.ref_index])
-    if not text:
-        add_problem(header.ref_index, "ref", "", "is empty")
-        return ""
-    try:
-        return known_ref(text)
-    except UsageError as error:
-        add_problem(header.ref_index, "ref", text, with_suggestion(error.message, error.hint))
+        if self._kind:
+            return self._ref_from_ids(number, row, self._kind, notes)
+        text = stripped(row.cells[self._header.ref_index])
+        try:
+            if text:
+                return known_ref(text)
+            reason = "is empty"
+        except UsageError as error:
+            reason = with_suggestion(error.message, error.hint)
+        notes.add_problem(number, self._header.ref_index, "ref", text, reason)
         return ""
 
+    def _ref_from_ids(self, number: int, row: Row, kind: Kind, notes: _Notes) -> Ref:
+        given = {name: stripped(row.cells[index]) for name, index in self._id_indexes.items()}
+        needed = kind.needed_ids
+        is_valid = True
+        for name, text in given.items():
+            if not ID_PATTERN.fullmatch(text) and (text or name in needed):
+                reason = ID_RULE if text else "is empty"
+                notes.add_problem(number, self._id_indexes[name], name, text, reason)
+                is_valid = False
+        ref = make_ref(kind, given) if is_valid else ""
+        if ref and not has_all_ids(ref):
+            names = [name for name in given if name not in needed and given[name]]
+            field = ", ".join(names or kind.ids[len(needed) :])
+            notes.add_problem(number, -1, field, "", _party_fault(kind, names))
+            return ""
+        return ref
 
-def _ref_from_ids(row: Row, header: _Header, kind: Kind, add_problem: AddProblem) -> Ref:
-    cells, indexes = row.cells, header.id_indexes
-    if len(indexes) == len(kind.ids):
-        ref = "/".join([kind.name, *[cells[indexes[name]] for name in kind.ids]])
-        if _plain_ref(kind.name).fullmatch(ref):  # with all IDs, and nothing around them
-            return ref
-    given = {name: _stripped(row.cells[index]) for name, index in header.id_indexes.items()}
-    needed = kind.needed_ids
-    valid = True
-    for name, text in given.items():
-        if not ID_PATTERN.fullmatch(text) and (text or name in needed):
-            add_problem(header.id_indexes[name], name, text, ID_RULE if text else "is empty")
-            valid = False
-    ref = make_ref(kind, given) if valid else ""
-    if ref and not has_all_ids(ref):
-        names = [name for name in given if name not in needed and given[name]]
-        add_problem(-1, ", ".join(names or kind.ids[len(needed) :]), "", _party_fault(kind, names))
-        return ""
-    return ref
+    def _can_hold_ids(self, number: int, row: Row, notes: _Notes) -> bool:
+        """Return whether the cells of a spreadsheet's row can hold IDs: text, or a number that lost
+        no digits.
+        """
+        can_hold = True
+        for name, index in self._id_indexes.items():
+            cell_type, text = row.cell_types.get(index, ""), row.cells[index]
+            if index in row.cell_faults:
+                can_hold = False
+                continue
+            if not cell_type or not text:
+                continue
+            if cell_type == NUMBER and len(text.lstrip("-")) > _NUMBER_DIGITS:
+                lost = f"digits after the {_NUMBER_DIGITS}th are lost"
+                reason = f"is a number whose {lost}: format it as text"
+            elif cell_type in (NUMBER, EXACT_NUMBER):
+                notes.odd_cells[number][Oddity.NOT_TEXT, name] = text
+                continue
+            else:
+                reason = f"is a {cell_type}, not text: format the column as text"
+            notes.add_problem(number, index, name, text, reason)
+            can_hold = False
+        return can_hold
+
+    def _parts(
+        self, refs: Sequence[Ref], ops: Sequence[str | None]
+    ) -> Iterator[tuple[Kind, Op, Sequence[int]]]:
+        """Yield the indexes of the rows that have a ref and an op, by kind and op."""
+        if self._kind and self._header.op_index < 0 and all(refs):  # as in nearly every group
+            yield self._kind, self._kind.ops[0], range(len(refs))
+            return
+        indexes: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for number, (ref, op) in enumerate(zip(refs, ops, strict=True)):
+            if ref and op is not None:
+                indexes[ref[: ref.find("/")], op].append(number)
+        for (name, op), some in indexes.items():
+            kind = KINDS[name]
+            yield kind, Op(op or kind.ops[0]), some
+
+    def _readers_of(self, kind: Kind, op: Op) -> ColumnReaders:
+        readers = self._readers.get((kind.name, op))
+        if readers is None:
+            commas, columns = self._origin.decimal_comma, self._header.columns
+            readers = column_readers(kind, op, columns, decimal_comma=commas)
+            self._readers[kind.name, op] = readers
+        return readers
+
+    def _fields(
+        self, part: _Rows, kind: Kind, readers: ColumnReaders, notes: _Notes
+    ) -> tuple[list[Fields], list[Fields]]:
+        """Return the fields and the expected fields of each row of *part*."""
+        fields: list[Fields] = [{} for _ in part.rows]
+        expected: list[Fields] = [{} for _ in part.rows]
+        for reader in readers.readers:
+            texts = part.columns[reader.column.position]
+            values = _values(part, reader, texts, notes)
+            targets = expected if reader.column.is_expectation else fields
+            if readers.nest:
+                _set_members(part, kind, reader, values, targets, notes)
+                continue
+            path = reader.column.path
+            for target, value in zip(targets, values, strict=True):
+                if value is not MISSING:
+                    target[path] = value
+        if paired := self._header.paired:
+            for place, (own, other) in enumerate(zip(fields, expected, strict=True)):
+                if other:
+                    _note_emptied(part.indexes[place], own, other, paired, notes)
+                    expected[place] = {
+                        path: value
+                        for path, value in other.items()
+                        if path in own or path not in paired
+                    }
+        return fields, expected
+
+
+def _values(part: _Rows, reader: CellReader, texts: Sequence[str], notes: _Notes) -> list[Any]:
+    """Return the values of a column, MISSING where there is none. What is odd is noted."""
+    rows, position, values = part.rows, reader.column.position, reader.read(texts)
+    for place in part.faulty:
+        if position in rows[place].cell_faults:
+            values[place] = MISSING
+    if reader.has_odd:
+        for place, value in enumerate(values):
+            if type(value) is OddCell:
+                number, text = part.indexes[place], texts[place]
+                if value.fault:
+                    notes.add_problem(number, position, reader.key, text, value.fault)
+                elif value.has_thousands and position not in rows[place].cell_types:
+                    notes.odd_cells[number][Oddity.THOUSANDS, reader.key] = text.strip()
+                notes.unchecked.add(number)
+                values[place] = value.value
+    if reader.takes_text:
+        for place in part.typed:
+            if position in rows[place].cell_types and values[place] is not MISSING:
+                number = part.indexes[place]
+                notes.odd_cells[number][Oddity.NOT_TEXT, reader.key] = texts[place]
+    return values
+
+
+def _set_members(
+    part: _Rows,
+    kind: Kind,
+    reader: CellReader,
+    values: Sequence[Any],
+    targets: Sequence[Fields],
+    notes: _Notes,
+) -> None:
+    """Set the *values* of a column in *targets*, where it may hold objects or members of one."""
+    position, path = reader.column.position, reader.column.path
+    for place, (value, target) in enumerate(zip(values, targets, strict=True)):
+        if value is MISSING:
+            continue
+        for name, member in expand_models(kind, {path: value}).items():
+            if name in target:
+                number, text = part.indexes[place], part.columns[position][place]
+                notes.add_problem(number, position, name, text, "is given twice")
+            target[name] = member
+
+
+def _note_emptied(
+    number: int, fields: Fields, expect: Fields, paired: frozenset[str], notes: _Notes
+) -> None:
+    """Note the fields that a row could set and does not, although a value is expected there."""
+    for path, value in expect.items():
+        is_text = isinstance(value, str)
+        is_nothing = value is None or (is_text and is_blank(value))
+        if path in paired and path not in fields and not is_nothing:
+            text = value if is_text else msgspec.json.encode(value).decode()
+            notes.odd_cells[number][Oddity.EMPTIED, path] = text
 
 
 def _party_fault(kind: Kind, names: Sequence[str]) -> str:
@@ -655,94 +507,5 @@ def _plain_ref(kind_name: str) -> re.Pattern[str]:
     """Return the pattern of a ref with all the IDs of its kind; of none if it never has all."""
     kind = KINDS[kind_name]
     if kind.ids[len(kind.needed_ids) :] not in kind.parties:
-        return re.compile("(?!)")
+        return _NONE
     return re.compile("/".join([kind_name, *[ID_PATTERN.pattern] * len(kind.ids)]))
-
-
-def _can_hold_id(
-    row: Row, name: str, index: int, odd: _NewOddCells, add_problem: AddProblem
-) -> bool:
-    """Return whether a spreadsheet's cell can hold an ID: text, or a number that lost no digits."""
-    cell_type, text = row.cell_types.get(index, ""), row.cells[index]
-    if index in row.cell_faults:
-        return False
-    if cell_type and not text:
-        return True
-    if cell_type == NUMBER and len(text.lstrip("-")) > _NUMBER_DIGITS:
-        reason = (
-            f"is a number whose digits after the {_NUMBER_DIGITS}th are lost: format it as text"
-        )
-    elif cell_type in (NUMBER, EXACT_NUMBER):
-        odd[Oddity.NOT_TEXT, name] = text
-        return True
-    elif cell_type:
-        reason = f"is a {cell_type}, not text: format the column as text"
-    else:
-        return True
-    add_problem(index, name, text, reason)
-    return False
-
-
-def _parse_fields(
-    row: Row,
-    header: _Header,
-    kind: Kind,
-    odd: _NewOddCells,
-    add_problem: AddProblem,
-    *,
-    decimal_comma: bool,
-) -> tuple[Fields, Fields]:
-    """Return the row's fields and its expected fields."""
-    fields: Fields = {}
-    expect: Fields = {}
-    cells, faults, cell_types = row.cells, row.cell_faults, row.cell_types
-    for position, path, key, is_expectation, read, _, takes_text in header.cells_of(kind):
-        text = cells[position]
-        if is_blank(text) or position in faults:
-            continue
-        try:
-            value = None if text == NULL else read(text)
-        except ValueError as error:
-            hint = (
-                "; for decimal commas: --decimal ," if _COMMA_NUMBER.fullmatch(text.strip()) else ""
-            )
-            add_problem(position, key, text, f"{error}{hint}")
-            continue
-        values = expect if is_expectation else fields
-        members = expand_models(kind, {path: value}) if type(value) is dict else {path: value}
-        for name, member in members.items():
-            if name in values:
-                add_problem(position, name, text, "is given twice")
-            values[name] = member
-        if takes_text and position in cell_types:
-            odd[Oddity.NOT_TEXT, key] = text
-        if decimal_comma and position not in cell_types and _has_thousands(text, value):
-            odd[Oddity.THOUSANDS, key] = text.strip()
-    return fields, expect
-
-
-def _has_thousands(text: str, value: Any) -> bool:
-    """Return whether the point in a number's *text* may have been meant to mark thousands."""
-    return type(value) in (int, float) and bool(_THOUSANDS.fullmatch(text.strip()))
-
-
-def _resolve(kind: Kind, column: _Column) -> _Cell:
-    """Return *column* with what rows of *kind* need to know of its field."""
-    field = field_at(kind, column.path)
-    known = field if field and all(split_path(column.path)) else None
-    text_types = (FieldType.TEXT, FieldType.OBJECT)
-    takes_text = not column.is_json and field is not None and field.type in text_types
-
-    as_type = reader_of(known) if known else str
-
-    def read(text: str) -> Any:
-        if text in _ERROR_TEXTS:
-            raise ValueError(f"{ERROR_FAULT} (quote it in a column {column.key}: if it is)")
-        return as_type(text)
-
-    reader = read_json if column.is_json else read
-    takes_errors = column.is_json or as_type is str  # they are text, but neither number nor flag
-    return _Cell(
-        column.position, column.path, column.key, column.is_expectation, reader,
-        reader if takes_errors else as_type, takes_text,
-    )  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from ocsync.errors import ConfigError, InputError
 from ocsync.intake.export import Layout
-from ocsync.intake.table import COMMENT, EXPECT
+from ocsync.intake.table_header import COMMENT, EXPECT
 from ocsync.schema import FieldType
 
 MAX_ROWS = 1_048_576

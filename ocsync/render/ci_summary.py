@@ -9,7 +9,7 @@ from ocsync.models import Sign
 from ocsync.render.findings import answered_text
 from ocsync.render.markdown_text import code, prose
 from ocsync.render.status import ending_text
-from ocsync.render.text import count, duration, value_text
+from ocsync.render.text import count, duration, field_value_text
 
 _ROW_LIMIT = 50
 _SIGNS = {sign.word: sign.value for sign in Sign}
@@ -88,7 +88,8 @@ def _findings(rows: Sequence[JsonObject]) -> Iterator[str]:
         yield ""
         pairs = [
             (code(_SIGNS[row["result"]]), code(row["ref"]), ", ".join(
-                f"{code(path)} {_value(pair['found'])} instead of {_value(pair['wanted'])}"
+                f"{code(path)} {_value(path, pair['found'])} instead of "
+                f"{_value(path, pair['wanted'])}"
                 for path, pair in row.get("fields", {}).items()
             ) or prose(row.get("message", "")))
             for row in rows
@@ -96,8 +97,8 @@ def _findings(rows: Sequence[JsonObject]) -> Iterator[str]:
         yield from _table(("", "ref", "found"), pairs)
 
 
-def _value(value: Any) -> str:
-    return code(value_text(value))
+def _value(path: str, value: Any) -> str:
+    return code(field_value_text(path, value))
 
 
 def _signs(counts: JsonObject | None) -> str:

@@ -13,7 +13,6 @@ from ocsync.render.text import (
     count,
     field_value_text,
     first_few,
-    truncate,
 )
 
 if TYPE_CHECKING:
@@ -49,14 +48,12 @@ def _difference_lines(comparison: Comparison, *, every: bool) -> Iterator[Line]:
         remark = only.get(difference.presence.value, "")
         yield _SIGNS[difference.presence.value], f"  {difference.ref}  {remark}".rstrip()
         for path, pair in difference.fields.items():
-            before, after = (_value(path, pair[side]) for side in ("target", "source"))
+            before, after = (
+                field_value_text(path, pair[side], _VALUE_WIDTH) for side in ("target", "source")
+            )
             yield "", f"      {path}  {before} -> {after}"
     if shown and comparison.differing > shown:
         yield "", f"    ... and {comparison.differing - shown:,} more (--list)"
-
-
-def _value(path: str, value: Any) -> str:
-    return truncate(field_value_text(path, value), _VALUE_WIDTH)
 
 
 def left_out_lines(left_out: Sequence[str], ignored: Sequence[str]) -> Iterator[str]:

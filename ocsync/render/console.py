@@ -11,6 +11,7 @@ nothing more is written to it, and the command continues.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -18,10 +19,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from ocsync.characters import escape_invisible, replace_undecodable
-from ocsync.render.streams import write_text
+from ocsync.errors import OcsyncError
+from ocsync.render.streams import discard, write_text
 
 if TYPE_CHECKING:
     from ocsync.render.ci import Ci
@@ -155,13 +157,17 @@ class Console:
         if os.environ.get("FORCE_COLOR") or _is_on(os.environ.get("CLICOLOR_FORCE", "")):
             return True
         plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-        return not plain and os.environ.get("CLICOLOR") != "0" and stream.isatty()
+        if plain or os.environ.get("CLICOLOR") == "0":
+            return False
+        return stream.isatty() and _obeys_escape_codes(stream)
 
     def can_animate(self) -> bool:
         """Return whether progress may be drawn: on a terminal without JSON, outside of CI."""
         dumb = os.environ.get("CI") or os.environ.get("TERM") == "dumb"
         alone = not self.json or not sys.stdout.isatty()
-        return sys.stderr.isatty() and alone and not (self.quiet or dumb)
+        if not sys.stderr.isatty() or not alone or self.quiet or dumb:
+            return False
+        return _obeys_escape_codes(sys.stderr)
 
     @contextmanager
     def alive(self, name: str) -> Iterator[None]:
@@ -188,6 +194,26 @@ class Console:
     def hushed(self) -> AbstractContextManager[None]:
         """Show no progress during the block, which uses the terminal itself."""
         return self._life.hushed() if self._life else nullcontext()
+
+    @contextmanager
+    def document_output(self, name: str) -> Iterator[BinaryIO]:
+        """Yield standard output for the bytes of a document, which is *name*, as in "the report".
+
+        Raises OcsyncError if it does not take all of them; a reader that is gone has had enough.
+        """
+        write_text(sys.stdout, "", flush=True)
+        try:
+            with self.hushed():
+                yield sys.stdout.buffer
+                sys.stdout.buffer.flush()
+        except OSError as error:
+            if error.filename:
+                raise
+            discard(sys.stdout)
+            if error.errno != errno.EPIPE:
+                text = f"cannot write {name} to standard output: {error.strerror}"
+                hint = "free disk space, or give a FILE elsewhere, then run the same command again"
+                raise OcsyncError(f"{text}; the output is incomplete", hint=hint) from error
 
     @contextmanager
     def redrawn(self) -> Iterator[Callable[[], bool]]:
@@ -287,6 +313,15 @@ def terminal_columns(stream: TextIO) -> int:
         return os.get_terminal_size(stream.fileno()).columns or _USUAL_COLUMNS
     except (OSError, ValueError):
         return _USUAL_COLUMNS
+
+
+def _obeys_escape_codes(stream: TextIO) -> bool:
+    """Return whether the terminal of *stream* obeys escape codes; old ones of Windows do not."""
+    if os.name != "nt":
+        return True
+    from ocsync.render.windows_console import enable_escape_codes
+
+    return enable_escape_codes("stdout" if stream is sys.stdout else "stderr")
 
 
 def _is_on(value: str) -> bool:

@@ -120,7 +120,8 @@ def _unread_lines(impact: DeleteImpact) -> Iterator[Line]:
             reasons = "; ".join(dict.fromkeys(unread[name] for name in refused))
             yield "!", f"not counted: {', '.join(refused)} ({reasons})"
         if unlisted := sorted(name for name, reason in unread.items() if not reason):
-            yield "!", f"not counted: {', '.join(unlisted)} (OrderCloud does not list them so)"
+            text = "OrderCloud has no list of those that depend on a deleted entity"
+            yield "!", f"not counted: {', '.join(unlisted)} ({text})"
     for name in dict.fromkeys(kind_of(row.ref).name for row in impact.existing):
         kind = KINDS[name]
         if kind.unreadable_blockers:

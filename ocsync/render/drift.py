@@ -17,7 +17,6 @@ from ocsync.render.text import (
     field_value_text,
     first_few,
     local_time,
-    truncate,
 )
 from ocsync.render.verify import document as verification_document
 from ocsync.render.verify import proof_lines
@@ -51,9 +50,11 @@ def _finding_lines(drift: Drift, *, every: bool) -> Iterator[Line]:
         history = drift.histories[finding.ref]
         yield finding.sign.value, f"{finding.ref}{_ref_remark(finding, history)}"
         for path, pair in finding.fields.items():
-            found, wanted = (_value(path, pair[name]) for name in ("found", "wanted"))
+            found, wanted = (
+                field_value_text(path, pair[name], _VALUE_WIDTH) for name in ("found", "wanted")
+            )
             write = history.field_at(path)
-            was = f"run {write.run}; before it {_value(path, write.before)}"
+            was = f"run {write.run}; before it {field_value_text(path, write.before, _VALUE_WIDTH)}"
             yield "", f"    {path}  {wanted} -> {found}   ({was})"
     if len(wrong) > LINE_LIMIT and not every:
         yield "", f"  ... and {len(wrong) - LINE_LIMIT:,} more (--verbose)"
@@ -68,10 +69,6 @@ def _ref_remark(finding: Finding, history: RefHistory) -> str:
         return ""
     text = finding.message or "does not exist"
     return f"   {text} (run {history.run})"
-
-
-def _value(path: str, value: Any) -> str:
-    return truncate(field_value_text(path, value), _VALUE_WIDTH)
 
 
 def _unknown_lines(unknown: Sequence[RefHistory]) -> Iterator[Line]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ocsync.models import Finding, Sign
-from ocsync.render.text import Line, assignment_text, count, limited, value_text
+from ocsync.render.text import Line, count, field_value_text, limited
 
 _SIGN_TEXTS = {
     Sign.SAME: "",
@@ -62,7 +62,8 @@ def finding_lines(findings: Sequence[Finding]) -> Iterator[Line]:
 def fields_text(fields: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the fields that differ, as in `Name=a instead of b`; see `Finding.fields`."""
     return ", ".join(
-        f"{assignment_text(path, pair['found'])} instead of {value_text(pair['wanted'])}"
+        f"{path}={field_value_text(path, pair['found'])} instead of "
+        f"{field_value_text(path, pair['wanted'])}"
         for path, pair in fields.items()
     )
 

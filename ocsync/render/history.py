@@ -33,7 +33,8 @@ def run_table(infos: Sequence[RunInfo], now: datetime) -> Iterator[str]:
     for info in infos:
         at = local_time(info.started, now) if info.started else ""
         edits = info.entries if info.kind == "resume" else "-"
-        numbers = (edits, info.steps, info.requests)
+        requests = f"{info.requests:,}+" if info.requests_at_least else info.requests
+        numbers = (edits, info.steps, requests)
         end = ending_text(info.state, info.exit_code)
         rows += [(info.id, info.kind, at, *numbers, duration(info.seconds), end)]
     yield from columns(rows, "<<<>>>><", heading=True)
@@ -87,13 +88,19 @@ def title_lines(info: RunInfo, now: datetime) -> Iterator[str]:
     by = f" by {info.user}" if info.user else ""
     at = f" at {local_time(info.started, now)}" if info.started else ""
     parts = [count(info.entries, "edit")] if info.kind == "resume" else []
-    parts += [count(info.steps, "step"), count(info.requests, "request"), duration(info.seconds)]
+    parts += [count(info.steps, "step"), requests_text(info), duration(info.seconds)]
     yield f"run {info.id} · {info.kind}{by}{at}"
     if info.kind == "resync" and info.command:
         yield f"  {info.command}"
     yield f"  {', '.join(parts)}"
     if info.plan:
         yield f"  plan {info.plan}"
+
+
+def requests_text(info: RunInfo) -> str:
+    """Return the number of a run's requests, as in `at least 3 requests`."""
+    at_least = "at least " if info.requests_at_least else ""
+    return at_least + count(info.requests, "request")
 
 
 def _problem_lines(steps: Collection[StepRow]) -> Iterator[Line]:

@@ -1,10 +1,13 @@
-"""Reports of a run: JUnit XML, Markdown and CSV for other tools, HTML for people."""
+"""Reports of a run: JUnit XML, Markdown and CSV for other tools, HTML for people.
+
+Those that people read show characters that cannot be seen as escapes, as a terminal does. CSV is
+data, so its cells hold every text as it is.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -13,9 +16,10 @@ from xml.etree import ElementTree as Xml
 
 import msgspec
 
+from ocsync.characters import escape_invisible
 from ocsync.models import Sign, State
 from ocsync.render.findings import answered_text, sign_counts
-from ocsync.render.history import step_remark
+from ocsync.render.history import requests_text, step_remark
 from ocsync.render.markdown_text import code, prose
 from ocsync.render.run_page import html_page
 from ocsync.render.status import ending_text
@@ -26,7 +30,6 @@ if TYPE_CHECKING:
 
 _PROBLEM_LIMIT = 1000
 """The number of problems in a Markdown report: GitHub takes a summary of one mebibyte."""
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _FAILURES = (State.FAILED.value, State.CONFLICT.value)
 _SIGN_WORDS = {
     Sign.MOVED.value: "moved",
@@ -100,8 +103,8 @@ def _verdict(row: StepRow) -> tuple[str, str]:
 
 
 def _xml_text(text: str) -> str:
-    """Return *text* with the characters that XML cannot hold replaced."""
-    return _NOT_XML.sub("\ufffd", text)
+    """Return *text* with what cannot be seen as escapes, as on a terminal: XML holds all others."""
+    return escape_invisible(text, keep="\t\n")
 
 
 def _utc_text(timestamp: str) -> str:
@@ -118,7 +121,7 @@ def _markdown_lines(details: RunDetails) -> Iterator[str]:
     info = details.info
     yield f"## ocsync {info.kind} {info.id}: {ending_text(info.state, info.exit_code)}"
     yield ""
-    facts = [count(info.steps, "step"), count(info.requests, "request"), duration(info.seconds)]
+    facts = [count(info.steps, "step"), requests_text(info), duration(info.seconds)]
     yield f"{prose(info.marketplace)}, {', '.join(facts)}, by {prose(info.user)}"
     if info.plan:
         yield f"plan {code(info.plan)}"

@@ -132,7 +132,8 @@ class RunReport(TypedDict):
 
     *exit_code* is null while it is open. *counts* are steps by outcome, *kinds* the same per kind;
     *verified* findings by result, per kind in *verified_kinds*, and *by_answer* how many of them
-    rest on the write's own answer. *requests* counts every request sent, reads among them.
+    rest on the write's own answer. *requests* counts every request sent, reads among them, until
+    *counted_until*; with *requests_at_least* a killed command sent more than is known.
     *paused_seconds* maps the targets that were unpaused at its end to the seconds each had been
     paused; *undoes* are the runs that its edits undo. *arrivals* are pairs of seconds after the
     unpause and the number of messages that had arrived by then. *verification_pending* says that a
@@ -167,6 +168,8 @@ class RunReport(TypedDict):
     verification_pending: bool
     held: list[str]
     plan: str
+    counted_until: str
+    requests_at_least: bool
 
 
 class StepRowReport(TypedDict):
@@ -775,12 +778,16 @@ class MappedColumn(TypedDict):
 
 
 class StageMapDocument(TypedDict):
-    """First mapping for a file; `missing` IDs are in no column."""
+    """First mapping for a file; `missing` IDs are in no column.
+
+    `encoding` is the one that was assumed; empty where the file shows its own.
+    """
 
     kind: str
     file: str
     mapping: str
     written: str
+    encoding: str
     missing: list[str]
     columns: list[MappedColumn]
 
@@ -1012,11 +1019,15 @@ class KeptPauseReport(TypedDict):
 
 
 class LostPauseReport(TypedDict):
-    """Target whose pause ended before the replay did; *received* is null without a listener."""
+    """Target whose pause ended before the replay did; *received* is null without a listener.
+
+    *deleted* says that its sync config was deleted.
+    """
 
     target: str
     sent: int
     received: int | None
+    deleted: bool
 
 
 class ProblemGroupReport(TypedDict):

@@ -19,7 +19,7 @@ _LEAST_ROOM = 20
 _GAP = re.compile(r"(?<=\S)  +(?=\S)")
 _WORD = re.compile(r"\S+\s*")
 _NEXT = "next: "
-_COMMAND = re.compile(r"(?:ocsync|export|pip|cd) ")
+_COMMAND = re.compile(r"(?:ocsync |export |pip |cd |\$env:)")
 _LISTED = re.compile(r".+?[,;](?:\s+|$)|.+$")
 """The commands of a list, each with the comma or semicolon that ends it."""
 

@@ -10,6 +10,7 @@ from ocsync.engine.resume.drafting import PlanDraft
 from ocsync.models import Entry, Op, Step
 from ocsync.pause import Pause, PausePhase, PauseState
 from ocsync.plan import fed_targets
+from ocsync.render.pause import pause_text
 from ocsync.render.planned_changes import (
     LIST_LIMIT,
     assignments_text,
@@ -22,9 +23,9 @@ from ocsync.render.text import (
     columns,
     count,
     duration,
+    field_value_text,
     first_few,
     local_time,
-    value_text,
 )
 from ocsync.risks import Risk
 
@@ -190,7 +191,7 @@ def target_lines(view: PlanView) -> Iterator[Line]:
         if running:
             yield "!", f"  {word} {', '.join(running)} (not paused by this workspace)"
         if mine:
-            yield "‖", f"  {word} {', '.join(mine)}, paused by you"
+            yield "‖", f"  {word} {', '.join(mine)} (paused by this workspace)"
     if as_of := _as_of(view):
         source = (
             "from the server" if view.statuses else "from this workspace; --diff asks the server"
@@ -206,8 +207,9 @@ def _resent(view: PlanView, names: Sequence[str]) -> Iterator[tuple[list[str], s
 
 
 def _pause_text(view: PlanView, pause: Pause) -> str:
-    until = f", until {local_time(pause.until, view.now)}" if pause.until else ""
-    return f"paused by you for {duration(max(pause.seconds(view.now), 0))}{until}"
+    return pause_text(
+        pause.by, pause.since, view.now, until=pause.until, reason=pause.reason, run=pause.run
+    )
 
 
 def _state_of(view: PlanView, name: str) -> PauseState:
@@ -294,7 +296,7 @@ def explain(steps: Sequence[Step], entries: Mapping[int, Entry], now: datetime) 
             yield (
                 f"  ! entry {conflict.seq} expects "
                 f"{assignment_text(conflict.field, conflict.expected)}, "
-                f"but earlier entries set it to {value_text(conflict.staged)}"
+                f"but earlier entries set it to {field_value_text(conflict.field, conflict.staged)}"
             )
 
 

@@ -110,10 +110,9 @@ def _markdown_field(change: FieldChange) -> str:
         sign = "+=" if change.relative else "="
         text = assignment_text(change.path, change.after, sign)
         return code(truncate(text, 2 * _VALUE_LENGTH))
-    values = (field_value_text(change.path, value) for value in (change.before, change.after))
-    texts = (change.path, *values)
-    path, before, after = (code(truncate(text, _VALUE_LENGTH)) for text in texts)
-    return f"{path} {before} → {after}"
+    values = (change.before, change.after)
+    before, after = (code(field_value_text(change.path, v, _VALUE_LENGTH)) for v in values)
+    return f"{code(truncate(change.path, _VALUE_LENGTH))} {before} → {after}"
 
 
 def _more_fields(change: PlannedChange) -> list[str]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LIST_LIMIT = 20
 """Most steps that a plan lists by itself."""
-_SENT_ANYWAY = "has these values already; sent anyway, because reads of it may lag"
+_SENT_ANYWAY = "already has these values; sent anyway, as this read may be out of date"
 
 
 class PlannedChange(NamedTuple):

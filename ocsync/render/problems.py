@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ocsync.models import Outcome, Ref, State
-from ocsync.render.text import LINE_LIMIT, Line, count, log_id_text, value_text
+from ocsync.render.text import LINE_LIMIT, Line, count, field_value_text, log_id_text
 
 _NAMED = 3
 """The refs that a line names at most."""
@@ -64,8 +64,8 @@ def problem_of(outcome: Outcome) -> Problem:
     """Return the *outcome* of a step without success as a problem."""
     if outcome.state is State.UNKNOWN:
         parts = [
-            f"{path}: before {value_text(v['before'])}, sent {value_text(v['sent'])}, "
-            f"found {value_text(v['found'])}"
+            f"{path}: "
+            + ", ".join(f"{n} {field_value_text(path, v[n])}" for n in ("before", "sent", "found"))
             for path, v in outcome.values.items()
         ]
         reason = f"outcome unknown: {'; '.join(parts)}"

@@ -22,6 +22,13 @@ _COLUMNS = (State.DONE, State.UNCHANGED, State.FAILED, State.CONFLICT, State.BLO
 _ALWAYS = (State.DONE, State.UNCHANGED, State.FAILED)
 
 
+_UNKNOWN_NOTE = (
+    "  Changes with an unknown outcome are staged again. If one took effect, drop it: "
+    "ocsync stage drop REF. An adjustment expects the value from before, so it is not "
+    "applied twice."
+)
+
+
 def lines(result: ResumeReport) -> Iterator[Line]:
     """Yield the report of a resume, after that of the run that it continued first."""
     if result.continued and result.continued.run:
@@ -37,9 +44,7 @@ def lines(result: ResumeReport) -> Iterator[Line]:
     yield from outcome_table(info)
     yield from _unsettled_lines(result.problems, info)
     if any(outcome.state is State.UNKNOWN for outcome in result.problems):
-        yield "", "  Changes with an unknown outcome are staged again. If one took effect, drop it:"
-        yield "", "  ocsync stage drop REF. An adjustment expects the value from before, so it is"
-        yield "", "  not applied twice."
+        yield "", _UNKNOWN_NOTE
     if result.verification:
         yield from verify.proof_lines(result.verification)
         yield from finding_lines(result.verification.findings)
@@ -88,7 +93,8 @@ def _pause_lines(result: ResumeReport) -> Iterator[Line]:
         longest = max(seconds for _, seconds in result.unpaused)
         yield "▶", f"  {names}  running again; paused for {duration(longest)}"
     for one in result.lost_pauses:
-        yield "!", f"  {one.target}  was no longer paused when the last change was sent"
+        ended = "had no sync config any longer" if one.deleted else "was no longer paused"
+        yield "!", f"  {one.target}  {ended} when the last change was sent"
     for kept in result.still_paused:
         yield "‖", f"  {kept.target}  stays paused: {kept.why}"
 
@@ -111,7 +117,9 @@ def closing_line(result: ResumeReport) -> Line:
         lacking = count(len(result.delivery_proof.undelivered), "message is", "messages are")
         return "✗", f"sent, but {lacking} missing or outdated"
     if result.lost_pauses:
-        return "✗", f"sent, but partly while unpaused: {_singly(result.lost_pauses)}"
+        deleted = all(one.deleted for one in result.lost_pauses)
+        state = "without a sync config" if deleted else "while unpaused"
+        return "✗", f"sent, but partly {state}: {_lost_text(result.lost_pauses)}"
     if result.verification and result.verification.exit_code:
         wrong = [one for one in result.verification.findings if not one.sign.is_harmless]
         differences = count(len(wrong), "difference")
@@ -126,13 +134,14 @@ def closing_line(result: ResumeReport) -> Line:
     return "✓", f"complete: {edits} in {requests}, {duration(info.seconds)}"
 
 
-def _singly(lost: Sequence[LostPause]) -> str:
-    """Return the number of changes that may have been delivered one by one, by target."""
+def _lost_text(lost: Sequence[LostPause]) -> str:
+    """Return the number of changes that may have been delivered singly or not at all, by target."""
     parts = []
     for one in lost:
         got = f" (the listener received {one.received:,})" if one.received is not None else ""
         changes = count(one.sent, "change")
-        parts.append(f"up to {changes} of {one.target} may have been delivered one by one{got}")
+        fate = "may not be delivered" if one.deleted else "may have been delivered one by one"
+        parts.append(f"up to {changes} of {one.target} {fate}{got}")
     return "; ".join(parts)
 
 
@@ -147,6 +156,9 @@ def next_commands(result: ResumeReport) -> list[str]:
             other = "overwrite" if result.run.on_conflict == "skip" else "skip"
             option = f" --on-conflict {other}"
         return [f"ocsync stage show {first.ref}", f"ocsync resume{option}"]
+    if deleted := [one.target for one in result.lost_pauses if one.deleted]:
+        bind = f"ocsync delivery bind {deleted[0]} CONFIG"
+        return [bind, f"then ocsync resync --run {result.run.id}"]
     return delivery_proof.next_commands(result.run.id, result.delivery_proof)
 
 

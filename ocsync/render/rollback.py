@@ -12,10 +12,10 @@ from ocsync.render.text import (
     Line,
     assignment_text,
     count,
+    field_value_text,
     first_few,
     limited,
     truncate,
-    value_text,
 )
 
 if TYPE_CHECKING:
@@ -70,8 +70,9 @@ def _field_texts(entry: Entry) -> Iterator[str]:
 
 def _conflict_text(reversal: Reversal) -> str:
     parts = [
-        f"{path} was {value_text(v['before'])}, the run set {value_text(v['left'])}, "
-        f"now it is {value_text(v['now'])}"
+        f"{path} was {field_value_text(path, v['before'])}, "
+        f"the run set {field_value_text(path, v['left'])}, "
+        f"now it is {field_value_text(path, v['now'])}"
         for path, v in reversal.conflicts.items()
     ]
     return "; ".join(filter(None, [reversal.reason, *parts]))

@@ -22,7 +22,7 @@ from ocsync.render.findings import answered_text, fields_text
 from ocsync.render.history import step_remark
 from ocsync.render.html import Markup, element
 from ocsync.render.status import ending_text
-from ocsync.render.text import LINE_LIMIT, count, duration, truncate, value_text
+from ocsync.render.text import LINE_LIMIT, count, duration, field_value_text, truncate
 from ocsync.render.timeline import Buckets, Timeline, buckets, timeline
 from ocsync.store import RunInfo
 from ocsync.store.timestamps import parse_timestamp
@@ -169,7 +169,8 @@ def _numbers(details: RunDetails) -> Iterator[tuple[str, str, Sequence[str]]]:
     edits = count(info.entries, "staged edit") if info.kind == "resume" else ""
     throttled = sum(sample.throttled for sample in details.pace.samples)
     refused = f"{throttled:,} refused by the rate limit" if throttled else ""
-    yield "requests", f"{info.requests:,}", [edits and f"for {edits}", refused]
+    at_least = "at least " if info.requests_at_least else ""
+    yield "requests", f"{at_least}{info.requests:,}", [edits and f"for {edits}", refused]
     rate = info.requests / info.seconds if info.seconds else 0
     yield "time", duration(info.seconds), [f"{rate:,.0f}/s" if rate else ""]
     for target, seconds in info.paused_seconds.items():
@@ -493,17 +494,17 @@ def field_item(change: FieldChange) -> Markup:
     name = element("code", truncate(change.path, _VALUE_LENGTH))
     parts: list[str] = []
     if change.has_before:
-        parts += [" ", element("del", _shown_value(change.before)), " → "]
+        parts += [" ", element("del", _value(change.path, change.before)), " → "]
     elif change.has_after:
         parts.append(" ")
     if change.has_after:
         sign = "+" if change.relative and not str(change.after).startswith("-") else ""
-        parts.append(element("ins", sign + _shown_value(change.after)))
+        parts.append(element("ins", sign + _value(change.path, change.after)))
     return element("li", name, *parts)
 
 
-def _shown_value(value: object) -> str:
-    return "nothing" if value is MISSING else truncate(value_text(value), _VALUE_LENGTH)
+def _value(path: str, value: object) -> str:
+    return "nothing" if value is MISSING else field_value_text(path, value, _VALUE_LENGTH)
 
 
 def _finding_section(details: RunDetails, key: str) -> Iterator[Markup]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ocsync.render.pause import pause_text
 from ocsync.render.text import Line, count, duration, first_few, local_time
-from ocsync.store.identity import operator
 from ocsync.store.timestamps import seconds_between
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _ENDINGS = {
     6: "conflict",
     7: "unpaused too early",
     75: "server unreachable",
+    78: "sync config missing",
     130: "interrupted",
     143: "interrupted",
 }
@@ -112,20 +113,14 @@ def _pause_rows(name: str, pause: Mapping[str, Any], now: datetime) -> Iterator[
 
 
 def _pause_text(pause: Mapping[str, Any], now: datetime) -> str:
-    by = str(pause.get("by", ""))
-    parts = [
-        "paused by " + ("you" if by == operator() else by.partition("@")[0] or "this workspace")
-    ]
-    if pause.get("reason"):
-        parts.append(f'"{pause["reason"]}"')
-    if pause.get("since"):
-        parts.append(f"for {duration(seconds_between(str(pause['since']), now))}")
-    if pause.get("until"):
-        parts.append(f"until {local_time(str(pause['until']), now)}")
-    if pause.get("phase") != "paused":
-        phase = str(pause.get("phase"))
-        parts.append(f"{_PHASE_TEXTS.get(phase, phase)}, not confirmed yet")
-    return ", ".join(parts)
+    by, since, until, reason, run = (
+        str(pause.get(name) or "") for name in ("by", "since", "until", "reason", "run")
+    )
+    text = pause_text(by, since, now, until=until, reason=reason, run=run)
+    if pause.get("phase") == "paused":
+        return text
+    phase = str(pause.get("phase"))
+    return f"{text}, {_PHASE_TEXTS.get(phase, phase)}, not confirmed yet"
 
 
 _PHASE_TEXTS = {"lifting": "unpausing"}

@@ -30,10 +30,10 @@ def write_text(stream: TextIO, text: str, *, flush: bool = False) -> None:
     except (OSError, ValueError) as error:
         if getattr(error, "errno", None) not in (errno.EPIPE, errno.EIO):
             _LOST[stream] = getattr(error, "strerror", None) or str(error)
-        _discard(stream)
+        discard(stream)
 
 
-def _discard(stream: TextIO) -> None:
+def discard(stream: TextIO) -> None:
     """Lead *stream* to the null device."""
     try:
         null = os.open(os.devnull, os.O_WRONLY)

@@ -26,9 +26,12 @@ def log_id_text(log_id: str) -> str:
 def duration(seconds: float) -> str:
     """Return *seconds* in the two largest units, as in `14 min 20 s`; tenths below ten seconds.
 
-    Less than none, after a clock was set back, is shown as none.
+    Less than a tenth is shown in hundredths, and less than none, after a clock was set back, as
+    none.
     """
     seconds = max(seconds, 0.0)
+    if 0 < seconds < 0.095:
+        return f"{max(seconds, 0.01):.2f} s"
     if seconds < 9.95:
         return f"{seconds:.1f} s".replace(".0 s", " s")
     whole = round(seconds)
@@ -44,10 +47,12 @@ def duration(seconds: float) -> str:
 
 
 def value_text(value: Any) -> str:
-    """Return a JSON value as it is typed on the command line: text bare, all else as JSON."""
-    if isinstance(value, str) and value and value == value.strip() and "\n" not in value:
-        return value
-    return json_text(value)
+    """Return a JSON value as it is typed on the command line: text bare, all else as JSON.
+
+    Text that would be taken for nothing, such as null, is quoted.
+    """
+    is_clear = isinstance(value, str) and value == value.strip() and value not in ("", "null")
+    return value if is_clear and "\n" not in value else json_text(value)
 
 
 def json_text(value: Any) -> str:
@@ -55,9 +60,13 @@ def json_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def field_value_text(path: str, value: Any) -> str:
-    """Return the value of a field; in xp as JSON, as only that tells text from other types."""
-    return json_text(value) if path.startswith("xp.") else value_text(value)
+def field_value_text(path: str, value: Any, limit: int = 0) -> str:
+    """Return the value of a field; in xp as JSON, as only that tells text from other types.
+
+    With *limit* it takes that many characters at most.
+    """
+    text = json_text(value) if path.startswith("xp.") else value_text(value)
+    return truncate(text, limit) if limit else text
 
 
 def assignment_text(path: str, value: Any, sign: str = "=") -> str:

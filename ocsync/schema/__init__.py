@@ -36,12 +36,14 @@ from ocsync.schema.refs import given_after_creation as given_after_creation
 from ocsync.schema.refs import has_all_ids as has_all_ids
 from ocsync.schema.refs import ids_of as ids_of
 from ocsync.schema.refs import is_ref as is_ref
+from ocsync.schema.refs import kind_names as kind_names
 from ocsync.schema.refs import kind_of as kind_of
 from ocsync.schema.refs import lineage as lineage
 from ocsync.schema.refs import make_ref as make_ref
 from ocsync.schema.refs import parents_of as parents_of
 from ocsync.schema.refs import read_ref as read_ref
 from ocsync.schema.refs import ref_key as ref_key
+from ocsync.schema.refs import ref_keys as ref_keys
 from ocsync.schema.refs import references_of as references_of
 from ocsync.schema.refs import stageable_fields as stageable_fields
 from ocsync.schema.refs import url_of as url_of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ocsync.errors import UsageError
@@ -43,6 +43,20 @@ def ref_key(ref: Ref) -> str:
     OrderCloud probably takes IDs that differ only in case for the same (guide/ordercloud.md 5.1).
     """
     return ref.casefold()
+
+
+def ref_keys(refs: Iterable[Ref]) -> list[str]:
+    """Return the key of each of *refs*, as `ref_key` does."""
+    return [ref.casefold() for ref in refs]
+
+
+def kind_names(refs: Sequence[Ref]) -> set[str]:
+    """Return the names of the kinds of *refs*, of which there is at least one."""
+    least, greatest = min(refs), max(refs)
+    prefix = least[: least.find("/") + 1]
+    if greatest.startswith(prefix):  # so do those between the two
+        return {prefix[:-1]}
+    return {ref[: ref.find("/")] for ref in refs}
 
 
 def distinct_refs(refs: Iterable[Ref]) -> list[Ref]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
@@ -30,6 +31,8 @@ _SAFE_FLAGS = sum(
 _PATH_ONLY = getattr(os, "O_PATH", 0)
 _LINK_ERRORS = (errno.ELOOP, getattr(errno, "EMLINK", errno.ELOOP), getattr(errno, "EFTYPE", None))
 """The errors that systems give when O_NOFOLLOW meets a symbolic link."""
+_REPLACES_OPEN_FILES = os.name == "posix"
+_REPLACE_TRIES, _REPLACE_SECONDS = 50, 0.02
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISLNK, "a symbolic link"),
@@ -57,7 +60,8 @@ def real_path(path: Path) -> Path:
 
 def check_folder(path: Path) -> None:
     """Raise ConfigError unless *path* is a folder, or is missing, and no link leads to it."""
-    if _followed(path) != os.path.abspath(path):  # noqa: PTH100 - links must stay
+    plain = os.path.normcase(os.path.abspath(path))  # noqa: PTH100 - links must stay
+    if os.path.normcase(_followed(path)) != plain:
         raise _wrong_kind(next((p for p in (path, *path.parents) if p.is_symlink()), path))
     mode = _mode_of(path)
     if mode and not stat.S_ISDIR(mode):
@@ -202,13 +206,28 @@ def atomic_writer(path: Path, *, mode: int = PRIVATE_FILE) -> Iterator[BinaryIO]
             if mode != PRIVATE_FILE and hasattr(os, "fchmod"):
                 os.fchmod(file.fileno(), mode)
             sync(file.fileno(), path)
-        temporary.replace(path)
+        _replace(temporary, path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno and not error.filename:
             raise _with_name(error, path) from error
         raise
     sync_folder(path.parent)
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Move *temporary* to *path*.
+
+    Windows refuses that while another process reads *path*, so it is tried again for a moment.
+    """
+    for _ in range(0 if _REPLACES_OPEN_FILES else _REPLACE_TRIES):
+        try:
+            temporary.replace(path)
+        except PermissionError:
+            time.sleep(_REPLACE_SECONDS)
+        else:
+            return
+    temporary.replace(path)
 
 
 def _create(path: Path) -> int:

@@ -23,7 +23,7 @@ def operator() -> str:
 
     try:
         name = getpass.getuser()
-    except (KeyError, OSError):
+    except (ImportError, KeyError, OSError):  # Windows has no pwd to ask without a variable
         name = "unknown"
     return f"{name}@{socket.gethostname()}"
 

@@ -25,14 +25,16 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from copy import copy
-from itertools import chain, islice
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple, TypeVar, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from ocsync.errors import ConfigError, StalePlan
+from ocsync.groups import in_groups
 from ocsync.models import Entry, Op, Ref
 from ocsync.plurals import count
 from ocsync.schema import is_ref, ref_key
@@ -89,13 +91,12 @@ class Sealed(msgspec.Struct, frozen=True, tag_field="type", tag="sealed"):
 Record = Entry | Segment | Drop | Sealed | End
 _SegmentSignature = tuple[str, files.Signature | None]
 _encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 ROLL_BYTES = 1_048_576
 """Size at which single edits go into a new segment."""
 _MANY = 1_000
 """Most unstaged entries that are looked up one by one."""
-_GROUP = 1_000
-"""Entries that are written to a segment together."""
 _END_BYTES = 4_096
 """More bytes than the last record of a segment has."""
 _MANY_SEGMENTS = 16
@@ -371,34 +372,37 @@ class Journal:
         with self._lock():
             view = self._read()
             numbered = [
-                msgspec.structs.replace(entry, seq=seq)
-                for seq, entry in enumerate(entries, view.state.next_number)
+                replace(entry, seq=seq) for seq, entry in enumerate(entries, view.state.next_number)
             ]
             self._append(view, numbered)
         return numbered
 
     def add_segment(
-        self, entries: Iterable[Entry], content: Callable[[], str] = lambda: "", **stamp: str
+        self,
+        entries: Iterable[Entry],
+        content: Callable[[], str] = lambda: "",
+        *,
+        at: str = "",
+        by: str = "",
     ) -> int:
-        """Add *entries* as one segment, and return their number; *stamp* are members for them all.
+        """Add *entries* as one segment, and return their number.
 
-        When iterating fails, none of them is added. *content* is called after the last one and
-        gives their digest.
+        *at* and *by* are for all of them; without these each has its own. When iterating fails,
+        none is added. *content* is called after the last one and gives their digest.
         """
         with self._lock():
             view = self._read()
-            first = view.state.next_number
-            number = 0
+            first = number = view.state.next_number
             with self._new_segment(view, Segment(next=first, closed=True)) as write:
-                numbered = (
-                    msgspec.structs.replace(entry, seq=seq, **stamp)
-                    for seq, entry in enumerate(entries, first)
-                )
-                while group := list(islice(numbered, _GROUP)):
+                for group in in_groups(entries):
+                    numbered = [
+                        replace(entry, seq=seq, at=at or entry.at, by=by or entry.by)
+                        for seq, entry in enumerate(group, number)
+                    ]
                     number += len(group)
-                    write(group)
-                write([End(number, content() if number else "")])
-        return number
+                    write(numbered)
+                write([End(number - first, content() if number > first else "")])
+        return number - first
 
     def imports(self) -> Mapping[str, Sequence[range]]:
         """Return the numbers of the entries of each import, by the digest of its content."""
@@ -520,9 +524,8 @@ class Journal:
         """Write staged *entries* to a segment of their own, with the numbers that they have."""
         view, number = self._read(), 0
         head = Segment(next=view.state.next_number, closed=True)
-        left = iter(entries)
         with self._new_segment(view, head) as write:
-            while group := list(islice(left, _GROUP)):
+            for group in in_groups(entries):
                 number += len(group)
                 write(group)
             write([End(number)])
@@ -580,9 +583,9 @@ class Journal:
         with files.atomic_writer(path) as file:
 
             def write(records: Sequence[Record]) -> None:
-                lines = log.encode_lines(map(_encode, records))
-                file.writelines(lines)
-                view.take_written(records, list(map(len, lines)))
+                lines, sizes = log.encode_lines(_encode_lines(records))
+                file.write(lines)
+                view.take_written(records, sizes)
 
             write([head])
             yield write

@@ -20,14 +20,15 @@ from contextlib import suppress
 from copy import copy
 from functools import partial
 from io import BytesIO
-from itertools import pairwise
+from itertools import accumulate
 from pathlib import Path
+from struct import iter_unpack
 from typing import Any, BinaryIO, NamedTuple
 from zlib import crc32
 
 from ocsync.errors import ConfigError
 from ocsync.models import Entry, Ref
-from ocsync.schema import KINDS, ref_key
+from ocsync.schema import KINDS, kind_names, ref_key, ref_keys
 from ocsync.store import files, log
 from ocsync.store.number_ranges import NumberRanges
 
@@ -113,7 +114,7 @@ class JournalState:
 
     def add_all(self, entries: Sequence[Entry]) -> None:
         """Take *entries*, those that follow each other with one stamp together."""
-        self.kinds |= {entry.ref[: entry.ref.find("/")] for entry in entries}
+        self.kinds |= kind_names([entry.ref for entry in entries])
         first = last = entries[0].seq
         at = entries[0].at
         for entry in entries[1:]:
@@ -360,16 +361,14 @@ class StretchReader:
 
     def add_entries(self, entries: Sequence[Entry], sizes: Sequence[int]) -> None:
         """Take the lines of *entries*, which have these *sizes*."""
-        size, next_mark = self.size, self._next_mark
-        for entry, length in zip(entries, sizes, strict=True):
-            if size >= next_mark:
-                self._marks.append((entry.seq, size))
-                next_mark = size + _MARK_BYTES
-            size += length
+        starts = list(accumulate(sizes, initial=self.size))
+        self.size = starts.pop()
+        while (place := bisect_left(starts, self._next_mark)) < len(starts):
+            self._marks.append((entries[place].seq, starts[place]))
+            self._next_mark = starts[place] + _MARK_BYTES
         numbers = [entry.seq for entry in entries]
         self.first = min([*numbers, *filter(None, [self.first])])
         self.last = max([*numbers, self.last])
-        self.size, self._next_mark = size, next_mark
         self.lines += len(entries)
 
     def written(self) -> None:
@@ -400,8 +399,9 @@ class IndexBuilder:
     def add_all(self, entries: Sequence[Entry]) -> None:
         """Add *entries*."""
         buckets = self._buckets
-        for entry in entries:
-            row = hash_of(ref_key(entry.ref)) + entry.seq.to_bytes(8)
+        keys = ref_keys(entry.ref for entry in entries)
+        for key, entry in zip(keys, entries, strict=True):
+            row = hash_of(key) + entry.seq.to_bytes(8)
             buckets[row[0]] += row
 
     def build(
@@ -417,7 +417,7 @@ class IndexBuilder:
         # each live entry has a row: where there are no more rows, all of them are live, and differ
         are_all_live = sum(map(len, self._buckets)) == _ROW * state.live.count()
         blocks, fences = list[bytes](), list[bytes]()
-        rows, count, refs, last = list[bytes](), 0, 0, b""
+        rows, count, refs = list[bytes](), 0, 0
 
         def pack(some: Sequence[bytes]) -> None:
             data = b"".join(some)
@@ -425,13 +425,12 @@ class IndexBuilder:
             fences.append(data[:_HASH])
 
         for bucket in self._buckets:
-            kept = [bytes(bucket[i : i + _ROW]) for i in range(0, len(bucket), _ROW)]
+            kept = [row for (row,) in iter_unpack(f"{_ROW}s", bucket)]
             if not are_all_live:
                 kept = [row for row in set(kept) if int.from_bytes(row[_HASH:]) in state.live]
             kept.sort()
-            hashes = [last, *(row[:_HASH] for row in kept)]
-            refs += sum(1 for one, other in pairwise(hashes) if one != other)
-            last, count, rows = hashes[-1], count + len(kept), rows + kept
+            refs += len({row[:_HASH] for row in kept})
+            count, rows = count + len(kept), rows + kept
             while len(rows) >= _BLOCK_ROWS:
                 pack(rows[:_BLOCK_ROWS])
                 del rows[:_BLOCK_ROWS]

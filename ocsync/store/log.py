@@ -15,6 +15,7 @@ import os
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from struct import pack
 from typing import Any, Generic, NamedTuple, TypeVar
 from zlib import crc32
 
@@ -37,10 +38,16 @@ def encode_line(payload: bytes) -> bytes:
     return b'{"crc":"%08x",%b\n' % (crc32(rest), rest)
 
 
-def encode_lines(payloads: Iterable[bytes]) -> list[bytes]:
-    """Return the log line of each of *payloads*, as `encode_line` does."""
-    rests = [payload[1:] for payload in payloads]
-    return [b'{"crc":"%08x",%b\n' % (crc32(rest), rest) for rest in rests]
+def encode_lines(payloads: bytes) -> tuple[bytes, list[int]]:
+    """Return the log lines of *payloads*, JSON objects on a line each, and their lengths.
+
+    They are those of `encode_line`.
+    """
+    rests = [payload[1:] for payload in payloads.splitlines()]
+    checksums = pack(f">{len(rests)}I", *map(crc32, rests)).hex("\n", 4).encode().splitlines()
+    parts = [b'{"crc":"', b"", b'",', b"", b"\n"] * len(rests)
+    parts[1::5], parts[3::5] = checksums, rests
+    return b"".join(parts), [_HEAD + len(rest) + 1 for rest in rests]
 
 
 def line_length(payload: bytes) -> int:

@@ -60,7 +60,9 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     *arrivals* are pairs of seconds after the unpause and the number of messages that had arrived
     by then; the last has all. *verification_pending* says that a verification was requested and has
     not finished. *held* are the targets that were paused, by anyone, when it started to send.
-    *plan* is the fingerprint of its plan.
+    *plan* is the fingerprint of its plan. *requests* and *seconds* have what was sent and worked
+    until *counted_until*, by the commands that ended; *requests_at_least* says that one was killed,
+    so that its last requests are not among them.
     """
 
     id: str
@@ -90,9 +92,11 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     verification_pending: bool = msgspec.field(default=False, name="unproven")
     held: tuple[str, ...] = ()
     plan: str = ""
+    counted_until: str = ""
+    requests_at_least: bool = False
 
     def __post_init__(self) -> None:
-        for stamp in filter(None, (self.started, self.ended)):
+        for stamp in filter(None, (self.started, self.ended, self.counted_until)):
             parse_timestamp(stamp)
 
 
@@ -215,6 +219,11 @@ class Run:
         """Append a group of intents and outcomes; durable when it returns. Raises OSError."""
         self._log("outcomes").append(map(_encode, records))
 
+    @property
+    def has_outcomes(self) -> bool:
+        """True when a command has begun to send it."""
+        return (self.path / "outcomes.jsonl").exists()
+
     def outcomes(self) -> Iterator[Intent | Outcome]:
         """Yield intents and outcomes, as they happened."""
         yield from self._read("outcomes")
@@ -315,10 +324,17 @@ class Runs:
                 return run
         return None
 
+    def newest_resume(self, accept: Callable[[RunInfo], bool] = lambda _: True) -> Run | None:
+        """Return the newest resume whose record *accept* takes, or None."""
+        for info in self.read_all():
+            if info.kind == "resume" and accept(info):
+                return self._open(self._folder / info.id)
+        return None
+
     def pending_verification(self) -> Run | None:
         """Return the last resume if its verification was interrupted, else None."""
-        last = next((info for info in self.read_all() if info.kind == "resume"), None)
-        return self._open(self._folder / last.id) if last and last.verification_pending else None
+        last = self.newest_resume()
+        return last if last and last.read_info().verification_pending else None
 
     def get(self, name: str = "", kind: RunKind | None = None) -> Run:
         """Return the run whose ID is *name*, or alone begins with it; without, the newest.

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from ocsync.store.profiles import Profile
     from ocsync.store.sent_record import SentRecord
 
+ADD_PROFILE = "ocsync profile add NAME --environment useast-sandbox --client-id ID --secret-env VAR"
+"""The command that adds a profile without a question; `ocsync login` asks."""
 FOLDER = ".ocsync"
 FORMAT = 1
 _NAME_HINT = "use only letters, digits, - and _"
@@ -239,11 +241,11 @@ class Workspace:
 
     def _profile_path(self, name: str) -> Path:
         if not name:
-            raise ConfigError(
-                f"no profile in workspace {self.root}",
-                hint="ocsync profile add NAME --environment useast-sandbox --client-id ID "
-                "--secret-env VAR",
-            )
+            if names := self.profile_names():
+                text = f"no profile of workspace {self.root} is current"
+                raise ConfigError(text, hint=f"ocsync profile use {names[0]}")
+            text = f"no profile in workspace {self.root}"
+            raise ConfigError(text, hint=f"ocsync login, {ADD_PROFILE}")
         if name not in self.profile_names():
             names = self.profile_names()
             hint = suggestion(

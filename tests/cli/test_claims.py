@@ -238,6 +238,40 @@ def test_a_pause_that_ends_in_the_middle_of_a_replay(
     assert ocsync("status", "--json").data["last_run"]["exit_code"] == 7
 
 
+@pytest.mark.quick(1)
+@pytest.mark.parametrize("pauses", [False, True])
+def test_a_config_that_is_deleted_in_the_middle_of_a_replay(
+    ocsync: Run, shop: Shop, pauses: bool
+) -> None:
+    refs = shop.stock(records=4)
+    rows = csv_of([("ref", "QuantityAvailable"), *((ref, 9) for ref in refs)])
+    written = 0
+
+    def hook(request: Request) -> Answer:
+        nonlocal written
+        written += request.method == "PATCH" and "/inventoryrecords/R" in request.path
+        if written == 2:
+            shop.call("DELETE", CONFIG)
+            written += 100
+        return request.forward()
+
+    with intercepting(shop.url, hook) as url:
+        assert ocsync("profile", "edit", "test", "--api-url", url).code == 0
+        ocsync("stage", "import", "-", stdin=rows)
+        if pauses:
+            assert ocsync("pause", "inventory").code == 0
+        result = ocsync("resume", "--concurrency", "1")
+    assert result.code == 78, result
+    assert "! inventory  had no sync config any longer" in result.out
+    text = "sent, but partly without a sync config: up to 4 changes of inventory may not be"
+    assert text in result.out
+    assert "next: ocsync delivery bind inventory CONFIG, then ocsync resync --run" in result.err
+    assert "sync config missing" in ocsync("history").out
+    assert (len(shop.writes()), tomllib.loads(PAUSES.read_text())) == (4, {})
+    last = ocsync("status", "--offline", "--json").data["last_run"]
+    assert last["exit_code"] == 78
+
+
 def test_someone_elses_pause_that_ends_between_two_parts_of_a_run(ocsync: Run, shop: Shop) -> None:
     refs = shop.stock(records=3)
     rows = csv_of([("ref", "QuantityAvailable"), *((ref, 9) for ref in refs)])

@@ -17,7 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ocsync.cli.completion_reply import LIMIT, complete, split_line
+import ocsync
+from ocsync.cli.completion_reply import LIMIT, complete, split_line, unquote_powershell
 from ocsync.cli.completion_scripts import SCRIPTS
 from ocsync.cli.dispatch import answer
 from ocsync.cli.outline import PATH, read_outline
@@ -45,7 +46,6 @@ def ask(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> A
         broken = re.split("[=:]", words[-1])[-1]
         passed = [f"ocsync {line}", broken] if shell == "bash" else words
         monkeypatch.setenv("_OCSYNC_COMPLETE", shell)
-        monkeypatch.setenv("_OCSYNC_WORDS", "\n".join(words))
         capfd.readouterr()
         code = answer(["complete", *passed])
         out, err = capfd.readouterr()
@@ -67,7 +67,9 @@ def filled(run: Run) -> Run:
     assert run("profile", "add", "mine", *PROFILE, "--workspace", ".ocsync").code == 0
     with zipfile.ZipFile("book.xlsx", "w") as file:
         file.writestr(
-            "xl/workbook.xml", '<w><sheets><sheet name="Stock take"/><sheet name="P"/></sheets></w>'
+            "xl/workbook.xml",
+            '<w><sheets><sheet name="Stock take"/><sheet name="P"/><sheet name="Grö&apos;ße 1"/>'
+            "</sheets></w>",
         )
     return run
 
@@ -238,8 +240,10 @@ ANY = st.lists(
 )
 @given(line=ANY, shell=st.sampled_from([*SCRIPTS]))
 def test_any_line_is_answered(filled: Run, line: list[str], shell: str) -> None:
-    found = complete(shell, line, {**os.environ, "_OCSYNC_WORDS": "\n".join(line)})
-    assert found.partition("\n")[0] in ("words", "files", "folders")
+    found = complete(shell, line, {**os.environ, "_OCSYNC_WORDS": "\x1f".join(line)})
+    first = found.partition("\n")[0]
+    directive = json.loads(first)["directive"] if shell == "powershell" else first
+    assert directive in ("words", "files", "folders")
 
 
 @pytest.mark.parametrize(("typed", "parts", "start", "quote"), [
@@ -269,9 +273,77 @@ def test_bash_gets_the_rest_of_the_word(
     assert ask(line, "bash") == ["words", *expected]
 
 
-def test_powershell_passes_the_line_by_a_variable(ask: Ask) -> None:
-    assert words(ask("stage set inventory/P1/R1 Q", "powershell")) == ["QuantityAvailable="]
-    assert words(ask("pause ", "powershell"))[0] == "products"
+BOOK = ["stage", "import", "book.xlsx", "--sheet"]
+HANDED_OVER: list[tuple[list[str], list[str]]] = [
+    (["sta"], ["stage", "status"]),
+    (["stage", "set", "inventory/P1/R1", "Q"], ["QuantityAvailable="]),
+    (["'stage'", '"set"', "'inventory/P1/R1'", "'Q"], ["'QuantityAvailable="]),
+    (["stage", "set", "catalog/C", "Active=t"], ["Active=true"]),
+    (["resume", "--on-conflict", ""], ["fail", "skip", "overwrite"]),
+    (["resume", "--on-conflict=s"], ["--on-conflict=skip"]),
+    (["stage", "show", '"catalog/w'], ["'catalog/winter'"]),
+    ([*BOOK, "St"], ["'Stock take'"]),
+    ([*BOOK, "'Stock t"], ["'Stock take'"]),
+    ([*BOOK, '"Stock t'], ["'Stock take'"]),
+    ([*BOOK, "Stock` t"], ["'Stock take'"]),
+    (["stage", "import", "book.xlsx", "--sheet='St"], ["'--sheet=Stock take'"]),
+    ([*BOOK[:2], "'book.xlsx'", "--sheet", ""], ["'Stock take'", "P", "'Grö''ße 1'"]),
+    (["profile", "add", "''", "--environment", "useast-s"], ["useast-staging", "useast-sandbox"]),
+    (["status", "zzz"], []),
+]
+"""Words as PowerShell has them in a line, the last as far as the cursor, and what is inserted."""
+
+
+@pytest.mark.parametrize(("typed", "inserted"), HANDED_OVER)
+def test_powershell_inserts_words_that_it_reads_as_one(
+    filled: Run, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
+    typed: list[str], inserted: list[str],
+) -> None:  # fmt: skip
+    monkeypatch.setenv("_OCSYNC_COMPLETE", "powershell")
+    monkeypatch.setenv("_OCSYNC_WORDS", "\x1f".join(typed))
+    capfd.readouterr()
+    assert answer(["complete"]) == 0
+    out, err = capfd.readouterr()
+    assert (out.isascii(), out.count("\n"), err) == (True, 1, "")
+    reply = json.loads(out)
+    assert (reply["directive"], [row[0] for row in reply["words"]]) == ("words", inserted)
+    for typed_text, word, shown in reply["words"]:
+        assert unquote_powershell(typed_text)[0] == word
+        assert shown, "an empty help is refused"
+
+
+def test_powershell_completes_files_by_itself() -> None:
+    typed = {"_OCSYNC_WORDS": "stage\x1fimport\x1f'my f"}
+    assert json.loads(complete("powershell", [], typed))["directive"] == "files"
+    assert json.loads(complete("powershell", [], {}))["words"], "an empty variable is none"
+
+
+@pytest.mark.parametrize(("typed", "value"), [
+    ("a", ("a", "")), ("", ("", "")), ("''", ("", "")), ("'it''s'", ("it's", "")),
+    ("'a`", ("a`", "'")), ('"say ""hi"', ('say "hi', "")), ('"a`"b', ('a"b', '"')), ("a` b", ("a b", "")),
+    ("x='y z'", ("x=y z", "")), ("'a ''b", ("a 'b", "'")), ("`", ("", "")), ("007", ("007", "")),
+])  # fmt: skip
+def test_a_word_is_read_as_powershell_does(typed: str, value: tuple[str, str]) -> None:
+    assert unquote_powershell(typed) == value
+
+
+def snippets() -> list[str]:
+    """The lines of PowerShell in the guide."""
+    page = (Path(ocsync.__file__).parent / "guide/shell-completion.md").read_text(encoding="utf-8")
+    return [
+        code for code in re.findall(r"`([^`]+)`", page) if "$PROFILE" in code or "Set-Ex" in code
+    ]
+
+
+def test_powershell_parses_the_script_and_the_guide() -> None:
+    grammar: Any = pytest.importorskip("tree_sitter_powershell", reason="there is no grammar")
+    parser: Any = pytest.importorskip("tree_sitter", reason="there is no parser")
+    reader = parser.Parser(parser.Language(grammar.language()))
+    for source in (SCRIPTS["powershell"], *snippets()):
+        assert source.isascii(), "5.1 reads files in the code page"
+        assert not reader.parse(source.encode()).root_node.has_error, source
+    assert len(snippets()) == 3
+    assert reader.parse(b"if ($x { 1 }").root_node.has_error
 
 
 def test_the_script_is_printed(run: Run) -> None:

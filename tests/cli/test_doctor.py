@@ -131,7 +131,6 @@ NOTED: list[tuple[str, Callable[[], Any], str]] = [
     ("ignored", lambda: Path(".ocsync/.gitignore").unlink(), ".gitignore"),
     ("modes", lambda: FOLDER.chmod(0o750), "other users can read"),
     ("environment", lambda: os.environ.__setitem__("OCSYNC_YES", "1"), "OCSYNC_YES"),
-    ("secret", lambda: os.environ.__setitem__(SECRET, "emulator "), "white space"),
 ]  # fmt: skip
 
 

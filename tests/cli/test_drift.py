@@ -111,7 +111,10 @@ def test_a_delete_replaces_what_was_written_before(ocsync: Run, shop: Shop) -> N
     shop.call("PUT", "/catalogs/C/categories/PARENT", {"Name": "again"})
     again = drift(ocsync)
     assert again.code == 5
-    assert f"* category/C/PARENT   it exists again (run {deleting})" in again.out.splitlines()
+    assert (
+        f"* category/C/PARENT   was deleted, but exists again (run {deleting})"
+        in again.out.splitlines()
+    )
     send(ocsync, "put category/C/PARENT Name=ours --replace --recreated")
     assert drift(ocsync).code == 0
     assert ocsync("delete", "catalog/C", "--yes").code == 0

@@ -99,6 +99,17 @@ def tree_code(words: list[str]) -> int:
     return 0
 
 
+def test_the_emulators_switches_are_sentences_with_their_values() -> None:
+    root: Any = tree()
+    switches = [one for one in root.commands["emulator"].params if hasattr(one.type, "choices")]
+    assert len(switches) > 20
+    for switch in switches:
+        words = re.findall(r"\w+", switch.help.casefold())
+        assert {*switch.type.choices} <= {*words}, switch.name
+        assert len(words) > 8, switch.name
+        assert switch.help.endswith("."), switch.name
+
+
 @pytest.mark.parametrize("words", [
     ("--json", "profile", "list"), ("--workspace", "elsewhere", "--json", "profile", "list"),
     ("--workspace=elsewhere", "-q", "--json", "profile", "list"), ("--json", "history", "--limit=1"),

@@ -197,7 +197,7 @@ def test_no_text_breaks_a_report(ocsync: Run, shop: Shop) -> None:
     [folder] = RUNS.iterdir()
     from ocsync.models import Outcome, State
 
-    nasty = 'a|b\n<script>]]> "q" \x00\x1b[31m\ud83d \U0001f600 =1+1'
+    nasty = 'a|b\n<script>]]> "q" \x00\x1b[31m\ud83d \U0001f600 =1+1\u202e\x85\u2028\u2029\ufffe'
     nasty = nasty.encode("utf-8", "replace").decode()
     with runs().get(folder.name) as run:
         run.record([Outcome(number=1, ref=ref, state=State.FAILED, code="x<y", message=nasty)])
@@ -205,12 +205,16 @@ def test_no_text_breaks_a_report(ocsync: Run, shop: Shop) -> None:
     failure = next(junit.iter("failure"))
     assert "\U0001f600" in str(failure.text)
     assert failure.get("type") == "x<y"
+    escapes = (r"\u0000\u001b[31m", r"=1+1\u202e\u0085\u2028\u2029\ufffe")
+    assert all(text in str(failure.text) for text in escapes)
     markdown = ocsync("history", "--report", "markdown", "-").out
     [row] = [line for line in markdown.splitlines() if line.startswith("| 1 |")]
     assert row.count(" | ") == 3
     assert "<script>" not in row
     [cells] = csv.DictReader(io.StringIO(ocsync("history", "--report", "csv", "-").out))
     assert cells["state"] == "failed"
+    assert "=1+1\u202e\x85\u2028\u2029\ufffe" in cells["message"], "the data are as they are"
+    assert escapes[1] in ocsync("history", "--report", "html", "-").out
 
 
 def test_a_run_cut_short_has_a_report_as_well(ocsync: Run, shop: Shop) -> None:
@@ -331,7 +335,7 @@ def test_deletes_can_be_verified(ocsync: Run, shop: Shop) -> None:
     assert ocsync("verify", name).code == 0
     shop.seed(catalog=[{"ID": "D", "Name": "D"}])
     again = ocsync("verify", name)
-    assert (again.code, "catalog/D   it exists again" in again.out) == (5, True)
+    assert (again.code, "catalog/D   was deleted, but exists again" in again.out) == (5, True)
     assert ocsync("verify").code == 66, "no resume yet"
 
 

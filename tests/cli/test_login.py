@@ -146,8 +146,10 @@ def test_login_on_a_terminal(shop: Shop, tmp_path: Path, monkeypatch: pytest.Mon
         encoding="utf-8", env={**os.environ, "PYTHONPATH": str(library.parent), "TERM": "xterm"},
     )  # fmt: skip
     for question, answer in (
-        (r"Environment .*: ", shop.url), ("ID of the API client: ", "emulator"),
-        (r"Where is the client secret\? \[1\]: ", "3"), (r"Name of the profile \[main\]: ", ""),
+        (r"Environment .*: ", "useast"), ('--environment cannot be "useast"(?s:.*)Environment .*: ', shop.url),
+        ("ID of the API client: ", "emulator"),
+        (r"Where is the client secret\? \[1\]: ", "9"),
+        (r"9 is not one of 1, 2, 3(?s:.*)Where is the client secret\? \[1\]: ", "3"), (r"Name of the profile \[main\]: ", ""),
         (r"Client secret of emulator \(not shown\): ", "emulator"),
     ):  # fmt: skip
         child.expect(question)

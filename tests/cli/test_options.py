@@ -95,3 +95,22 @@ def test_common_options_may_come_before_each_word_of_a_command(
 def test_the_groups_are_those_of_the_outline() -> None:
     names = [name.split() for name in read_outline()["commands"] if " " in name]
     assert {group for group, _ in names} == GROUPS
+
+
+@pytest.mark.parametrize(("line", "text", "help_line"), [
+    ("plan --explain", "--explain must be followed by REF", "plan"),
+    ("plan --report html", "--report must be followed by markdown|html FILE", "plan"),
+    ("stage list --limit 1.5", "'1.5' is not a whole number", "stage list"),
+    ("resume --max-rate x", "'x' is not a number", "resume"),
+    ("resume --max-failures 0", "0 is less than 1", "resume"),
+    ("emulator --port 99999", "99999 is not between 0 and 65535", "emulator"),
+    ("pause inventory --for 2", '"2" has no unit; write it as 2h or 90s', "pause"),
+    ("status now", "unexpected argument: now", "status"),
+])  # fmt: skip
+def test_a_usage_error_is_in_plain_words_and_names_the_help(
+    run: Run, line: str, text: str, help_line: str
+) -> None:
+    failed = run(*line.split())
+    assert failed.code == 64
+    assert failed.err.splitlines()[0].endswith(text)
+    assert failed.err.splitlines()[1] == f"  next: ocsync {help_line} --help"

@@ -94,3 +94,31 @@ def test_reads_that_hang_are_dropped(ocsync: Run, shop: Shop, number: int) -> No
         assert took < 5, "a second, on a machine at rest"
         assert "run the same command again to continue" in done.err
         assert ocsync("resume", "--profile", "slow").code == 0
+
+
+@pytest.mark.parametrize(("words", "name"), [
+    (("export", "product", "-"), "the export"), (("stage", "export", "-"), "the staged edits"),
+    (("stage", "template", "catalog", "-"), "the template"), (("plan", "--report", "html", "-"), "the report"),
+], ids=lambda value: value if isinstance(value, str) else "")  # fmt: skip
+def test_a_document_that_cannot_be_written_is_named(
+    ocsync: Run, shop: Shop, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], name: str
+) -> None:
+    shop.seed(catalog=[{"ID": "C", "Name": "C"}])
+    assert ocsync("stage", "set", "catalog/C", "Name=n").code == 0
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        done = ocsync(*words)
+        assert done.code == 1
+        assert f"cannot write {name} to standard output: No space left on device" in done.err
+        assert "next: free disk space, or give a FILE elsewhere" in done.err
+        assert done.err.count("No space left") == 1
+
+
+def test_a_reader_that_has_had_enough_of_a_document(ocsync: Run, shop: Shop) -> None:
+    lines = "".join(f"catalog/C{number},{'n' * 80}\n" for number in range(2_000))
+    assert ocsync("stage", "import", "-", stdin=f"ref,Name\n{lines}".encode()).code == 0
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w", encoding="utf-8") as broken, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", broken)
+        assert ocsync("stage", "export", "-").code == 0

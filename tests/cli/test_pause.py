@@ -25,11 +25,12 @@ def test_a_pause_is_remembered_with_why_and_until(ocsync: Run, shop: Shop) -> No
 
     assert result.code == 0
     assert "‖ inventory  paused until" in result.out
+    assert re.search(r"(?m)^  A pause does not hold deletes, .* search index\.$", result.err)
     assert remembered["reason"] == "stocktake"
     assert remembered["phase"] == "paused"
     assert remembered["found"]["Paused"] is False
     again = ocsync("pause", "inventory")
-    assert (again.code, "already paused by this workspace for" in again.out) == (0, True), again
+    assert (again.code, "already paused by you for" in again.out) == (0, True), again
 
 
 def test_only_the_switch_is_sent(ocsync: Run, shop: Shop) -> None:
@@ -43,6 +44,7 @@ def test_somebody_elses_pause_is_left_alone(ocsync: Run, shop: Shop) -> None:
     refused = ocsync("pause", "inventory", "catalogs")
     assert refused.code == 7
     assert "paused by someone else" in refused.err
+    assert "so that resume unpauses it: ocsync pause inventory --adopt" in refused.err
     assert not shop.paused("/integrations/entitysync/catalogs"), "nothing of it was done"
 
     assert ocsync("unpause", "inventory").code == 7

@@ -68,7 +68,8 @@ def test_a_diff_says_what_is_emptied_and_what_is_sent_anyway(ocsync: Run, shop: 
     ocsync("stage", "put", "catalog/C", "Name=c", "--replace")
     shown = ocsync("plan", "--diff").out
     assert (
-        "~ product/P  has these values already; sent anyway, because reads of it may lag" in shown
+        "~ product/P  already has these values; sent anyway, as this read may be out of date"
+        in shown
     )
     assert "~ catalog/C  Description old -> null" in shown
 

@@ -103,3 +103,16 @@ def test_pasted_client_ids_and_secrets_in_place_of_names(
             refused = run(*words, wrong)
             assert (refused.code, "takes the name of" in refused.err) == (64, True), refused
             assert wrong not in refused.err
+
+
+def test_without_a_current_profile_one_of_them_is_suggested(run: Run) -> None:
+    assert run("init").code == 0
+    none = run("status", "--offline")
+    assert (none.code, "next: ocsync login, ocsync profile add NAME" in none.err) == (78, True)
+    for name in ("first", "second"):
+        words = ("--environment", "useast-sandbox", "--client-id", "c", "--secret-env", "S")
+        assert run("profile", "add", name, *words).code == 0
+    assert run("profile", "remove", "first", "--yes").code == 0
+    lost = run("plan")
+    assert (lost.code, "is current" in lost.err) == (78, True), lost
+    assert "next: ocsync profile use second" in lost.err

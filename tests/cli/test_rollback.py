@@ -187,7 +187,7 @@ def test_deletes_go_back_with_what_went_along(ocsync: Run, shop: Shop) -> None:
     assert ocsync("rollback", run, "--json").data["staged"] == []
     shop.call("PATCH", "/products/P0", {"Name": "theirs"})
     again = ocsync("rollback", run)
-    assert (again.code, "product/P0  it exists again, with other values" in again.out) == (
+    assert (again.code, "product/P0  was recreated since, with other values" in again.out) == (
         6,
         True,
     )

@@ -65,15 +65,15 @@ def test_files_are_queried_together(ocsync: Run) -> None:
 def test_a_mapping_a_comparison_and_a_dry_run_work_alike(ocsync: Run) -> None:
     Path("last.csv").write_text("sku,bin,qty\nP,R1,10\nP,R2,99\nP,R9,1\n")
     words = ("--kind", "inventory", "--column", "ProductID=sku", "--column",
-             "InventoryRecordID=bin", "--column", "QuantityAvailable=qty", "--ignore", "was",
-             "--against", "last.csv", "--new", "put", "--gone", "gone.txt")  # fmt: skip
+             "InventoryRecordID=bin", "--column", "QuantityAvailable=qty", "--const", "AddressID=W",
+             "--ignore", "was", "--against", "last.csv", "--new", "put", "--gone", "gone.txt")  # fmt: skip
     shown = ocsync(*query("FROM stock", "shop.duckdb", *words, "--dry-run"))
     assert (shown.code, staged(ocsync)) == (0, [])
     assert "would stage 2 entries" in shown.out
     assert ocsync(*query("FROM stock ORDER BY bin", "shop.duckdb", *words)).code == 0
     assert [(e["op"], e["ref"], e["fields"], e.get("expect", {})) for e in staged(ocsync)] == [
         ("set", "inventory/P/R2", {"QuantityAvailable": 20}, {"QuantityAvailable": 99}),
-        ("put", "inventory/P/R3", {"QuantityAvailable": 30}, {}),
+        ("put", "inventory/P/R3", {"QuantityAvailable": 30, "AddressID": "W"}, {}),
     ]
     assert Path("gone.txt").read_text() == "inventory/P/R9\n"
 

@@ -153,7 +153,7 @@ def test_status_is_the_same_both_ways(
 def test_the_states_are_what_they_are_called(old: Run, quick: Quick) -> None:
     """Or else both ways would agree on an error that says nothing of the state."""
     told = {
-        "a pause": "by mara, ",
+        "a pause": "by mara for ",
         "a lease that ran out": "its --for time has passed",
         "a dead window": "its window process has died",
         "a lost pause": "unpaused by someone else",

@@ -99,17 +99,20 @@ def test_no_duration_is_negative(ocsync: Run, shop: Shop) -> None:
     ]
     assert "begins in the future" in said[2].out
     assert [said[2].code, said[3].code] == [1, 0]
-    assert duration(-5) == "0 s"
+    assert [duration(s) for s in (-5, 0.001, 0.04, 0.2)] == ["0 s", "0.01 s", "0.04 s", "0.2 s"]
 
 
 @pytest.mark.parametrize("diff", [True, False])
 def test_a_plan_names_every_pause_that_resume_ends(ocsync: Run, shop: Shop, diff: bool) -> None:
     [ref] = shop.stock(records=1)
-    ocsync("pause", "inventory", "buyers", "--for", "2h")
+    ocsync("pause", "inventory", "buyers", "--for", "2h", "--reason", "why")
     ocsync("stage", "set", ref, "QuantityAvailable=9")
     words = ("plan", "--diff") if diff else ("plan",)
     shown = ocsync(*words)
-    assert "inventory  paused by you for" in shown.out
+    [text] = re.findall(r"inventory  (paused by you for .*), \"why\", until", shown.out)
+    assert re.sub(r"[0-9.]+", "N", text) == "paused by you for N s"
+    for again in (ocsync("status"), ocsync("status", "--offline")):
+        assert re.search(r'inventory  paused by you for [0-9.]+ s, "why", until', again.out)
     assert "resume will unpause it too" in next(x for x in shown.out.splitlines() if "buyers" in x)
     assert "targets as of" in shown.out
     assert ocsync(*words, "--json").data["targets"]["will_unpause"] == ["buyers", "inventory"]
@@ -118,3 +121,12 @@ def test_a_plan_names_every_pause_that_resume_ends(ocsync: Run, shop: Shop, diff
     told = ocsync("plan", "--diff").out
     assert "someone else unpaused it" in told
     assert ocsync("plan", "--json").data["targets"]["will_unpause"] == ["buyers"], "that was seen"
+
+
+def test_a_pause_of_a_run_names_the_run(ocsync: Run, shop: Shop) -> None:
+    [ref] = shop.stock(records=1)
+    ocsync("stage", "set", ref, "AddressID=nowhere")
+    assert ocsync("resume").code == 3
+    run = ocsync("history", "--json").data["runs"][0]["id"]
+    for shown in (ocsync("status"), ocsync("plan")):
+        assert re.search(rf"inventory  paused by you for [0-9.]+ s, for run {run}\n", shown.out)

@@ -86,3 +86,17 @@ def test_values_in_xp_are_explained_as_they_are_staged(ocsync: Run) -> None:
     shown = ocsync("plan", "--explain", "product/P").out
     for word in ("xp.v:=false", "xp.w=false", "xp.n:=null"):
         assert word in shown
+
+
+def test_reports_of_a_run_tell_text_from_numbers(ocsync: Run, shop: Shop) -> None:
+    shop.seed(catalog=[{"ID": "C", "Name": "null", "xp": {"v": 5}}])
+    assert ocsync("stage", "set", "catalog/C", "xp.v=5", "Name=n").code == 0
+    assert ocsync("resume", "--allow-risky", "xp-type").code == 0
+    page = ocsync("history", "--report", "html", "-").out
+    assert "<code>xp.v</code> <del>5</del> → <ins>&quot;5&quot;</ins>" in page
+    assert "<code>Name</code> <del>&quot;null&quot;</del> → <ins>n</ins>" in page
+    shop.call("PATCH", "/catalogs/C", {"xp": {"v": 7}})
+    again = ocsync("verify")
+    assert (again.code, 'xp.v=7 instead of "5"' in again.out) == (5, True), again
+    undone = ocsync("rollback", "--dry-run")
+    assert 'xp.v was 5, the run set "5", now it is 7' in undone.out, undone

@@ -279,6 +279,23 @@ def test_a_server_that_was_there_is_waited_for() -> None:
     assert len(server.requests) == 7
 
 
+@pytest.mark.parametrize("name", ["caf\xe9", "caf\udce9"])
+@pytest.mark.parametrize("status", ["429 Too Many", "301 Moved", "200 OK"])
+def test_a_header_may_have_any_bytes(name: str, status: str) -> None:
+    first = reply(status, b"{}", f"X-Proxy: {name}", f"Location: /{name}", "Retry-After: 0")
+    answers = iter([first])
+
+    def answer(request: bytes) -> bytes:
+        return next(answers, ME) if request.startswith(b"GET") else platform(request)
+
+    with serving(answer) as server:
+        if status.startswith("301"):
+            with pytest.raises(TryLater, match="a gateway redirected the request"):
+                talk(server.url, lambda api: api.get("/me"))
+        else:
+            talk(server.url, lambda api: api.get("/me"))
+
+
 def test_a_broken_answer_is_named_in_plain_words() -> None:
     answer = reply("200 OK", b"{}", f"X-Big: {'x' * 9_000}")
     with (

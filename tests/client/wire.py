@@ -26,7 +26,7 @@ class Server(NamedTuple):
 
 def reply(status: str, body: bytes = b"", *headers: str) -> bytes:
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
-    return "\r\n".join(lines).encode() + body
+    return "\r\n".join(lines).encode("utf-8", "surrogateescape") + body
 
 
 TOKEN = reply("200 OK", b'{"access_token":"a.b.c","expires_in":600}')

@@ -362,7 +362,7 @@ def test_other_places_of_a_file(ocsync: Run, shop: Shop, monkeypatch: pytest.Mon
     ):
         assert ocsync("delivery", "apply", "-", "--dry-run", stdin=stdin).code == 0
     twice = ocsync("delivery", "apply", "-", stdin=b'{"deliveries": [], "deliveries": []}')
-    assert (twice.code, "deliveries appears twice" in twice.err) == (65, True)
+    assert (twice.code, 'repeats the key "deliveries"' in twice.err) == (65, True)
     text = ocsync("delivery", "apply", "-", stdin=b'{"deliveries": [}')
     assert "standard input:1:17" in text.err
 

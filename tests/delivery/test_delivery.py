@@ -167,3 +167,9 @@ def test_a_target_is_bound_to_a_configuration(ocsync: Run, shop: Shop) -> None:
         assert ocsync("delivery", "bind", target, "other").code == 0
     assert shop.get("/integrations/entitysync/buyers")["DeliveryConfigID"] == "other"
     assert ocsync("delivery", "bind", "inventory", "none").code == 1
+
+
+def test_an_unknown_configuration_leads_to_the_list(ocsync: Run, shop: Shop) -> None:
+    for words in (("show", "nope"), ("bind", "products", "nope")):
+        failed = ocsync("delivery", *words)
+        assert (failed.code, "next: ocsync delivery list" in failed.err) == (1, True), failed

@@ -175,3 +175,37 @@ def test_a_derived_pace_counts_each_step_once(
     assert all(sample.seconds > 0 and sample.in_flight >= 0 for sample in samples)
     starts = [datetime.fromisoformat(sample.at).timestamp() for sample in samples]
     assert starts == sorted(starts)
+
+
+def test_requests_of_a_killed_command_are_counted_as_far_as_known(ocsync: Run, shop: Shop) -> None:
+    """They are in the samples of its pace alone, as its end wrote no record."""
+    stage(ocsync, shop.stock(records=30, products=5))
+    shop.switch(latency=0.02)
+    crash_resume(shop, CrashPoint("request", 25))
+    shop.switch(latency=0)
+    run = newest()
+    known = sum(sample.sent for sample in run.pace())
+    assert (known > 0, run.read_info().requests) == (True, 0)
+    assert f", at least {known} requests, " in ocsync("history", run.id).out
+    assert f"  {known}+  " in ocsync("history").out
+    assert ocsync("history", "--json").data["runs"][0]["requests_at_least"] is True
+    assert f"at least {known}" in ocsync("history", run.id, "--report", "html", "-").out
+
+    sent = len(shop.requests())
+    assert ocsync("resume").code == 0
+    info = newest().read_info()
+    assert known < info.requests <= known + len(shop.requests()) - sent
+    assert f"at least {info.requests} requests" in ocsync("history", run.id).out
+
+
+def test_requests_of_an_interrupted_command_are_counted_once(ocsync: Run, shop: Shop) -> None:
+    stage(ocsync, shop.stock(records=30, products=5))
+    wait = {"status": 503, "retry_after": 60}
+    shop.faults({"method": "PATCH", "path": "/inventoryrecords", "after": 20, "times": 30, **wait})
+    assert ocsync("resume", "--max-wait", "1s").code == 75
+    shop.faults()
+    info = newest().read_info()
+    assert (info.state, info.requests > 20) == ("open", True)
+    assert f", {info.requests} requests, " in ocsync("history", info.id).out
+    assert ocsync("resume").code == 0
+    assert not newest().read_info().requests_at_least

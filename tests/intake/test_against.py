@@ -45,6 +45,14 @@ def test_what_differs_is_staged_with_the_earlier_value_expected(ocsync: Run, sho
     assert ocsync("delete", "--file", "gone.txt", "--dry-run").code == 0
 
 
+def test_a_new_row_without_a_required_field_is_not_put(ocsync: Run) -> None:
+    write(new=NEW + "P,new,1,\n")
+    refused = ocsync("stage", "import", "new.csv", "--against", "last.csv", "--new", "put")
+    assert refused.code == 65
+    assert "new.csv:6:4  AddressID  is required" in refused.err
+    assert staged(ocsync) == []
+
+
 def test_rows_that_are_new_are_refused_left_out_or_made(ocsync: Run, shop: Shop) -> None:
     write(new=NEW + "P,new,1,wh\nP,newer,2,wh\n")
     words = ("stage", "import", "new.csv", "--against", "last.csv")

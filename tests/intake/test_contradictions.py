@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocsync.intake.contradictions import MAX_EXAMPLES, Contradictions
-from ocsync.models import Entry
 from tests.builders import entry
 from tests.conftest import Run
 
@@ -59,7 +58,7 @@ def test_exactly_the_refs_with_two_values_for_a_field_are_found(
     last: dict[tuple[str, str], tuple[int, object]] = {}
     expected: dict[str, tuple[str, int, int]] = {}
     for line, (name, fields) in enumerate(rows, 2):
-        found.add(entry("set", f"product/{name}", fields), line)
+        found.add_all([entry("set", f"product/{name}", fields, source=f"a.csv:{line}")])
         for path, value in fields.items():
             first, before = last.get((name, path), (0, value))
             if before != value:
@@ -73,7 +72,10 @@ def test_exactly_the_refs_with_two_values_for_a_field_are_found(
 def test_only_the_first_ones_are_named() -> None:
     found = Contradictions()
     for value in (1, 2):
-        for n in range(9):
-            one: Entry = entry("set", f"product/{n}", {"QuantityMultiplier": value})
-            found.add(one, n + 2)
+        found.add_all(
+            [
+                entry("set", f"product/{n}", {"QuantityMultiplier": value}, source=f"a.csv:{n + 2}")
+                for n in range(9)
+            ]
+        )
     assert (found.count, len(found.examples)) == (9, MAX_EXAMPLES)

@@ -124,10 +124,10 @@ def test_a_plain_text_is_read_as_its_type(data: st.DataObject) -> None:
 
 def test_equal_lines_are_read_from_neither_file(ocsync: Run, monkeypatch: Any) -> None:
     monkeypatch.setattr(equal_lines, "LEAST_SIZE", 0)
-    rows = [f'"P{n}",R,{n},"a, b"\r\n' for n in range(50)]
-    head = "ProductID,InventoryRecordID,QuantityAvailable,#note\r\n"
+    rows = [f'"P{n}",R,{n},"a, b",W\r\n' for n in range(50)]
+    head = "ProductID,InventoryRecordID,QuantityAvailable,#note,AddressID\r\n"
     Path("last.csv").write_bytes("".join([head, *rows]).encode())
-    changed = ['"P7",R,0,x\r\n', *rows[8:40], "P50,R,1,\r\n", "P51,R,many,\r\n", *rows[:7]]
+    changed = ['"P7",R,0,x,W\r\n', *rows[8:40], "P50,R,1,,W\r\n", "P51,R,many,,W\r\n", *rows[:7]]
     Path("new.csv").write_bytes("".join([head, *changed]).encode())
     kept = differing_lines("last.csv", "new.csv", kind="inventory", least_size=0)
     assert kept

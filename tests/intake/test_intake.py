@@ -21,6 +21,7 @@ from ocsync.intake import (
 )
 from ocsync.intake.field_values import validate
 from ocsync.intake.mapping import FileMapping, Rule
+from ocsync.json_text import repeated_key
 from ocsync.models import Entry, Op
 from ocsync.schema import KINDS
 from tests.builders import entry
@@ -70,6 +71,7 @@ def test_arguments_are_typed_by_the_table(
 
 
 REFUSED: list[tuple[str, str, list[str], str]] = [
+    ("set", "catalog/C", ['xp:={"a":1,"a":2}'], 'repeats the key "a"'),
     ("set", REF, ["QuantityAvailable=1.0E+05"], "is not a whole number"),
     ("set", REF, ["QuantityAvailable=1.0"], "is not a whole number"),
     ("set", REF, ["QuantityAvailable=3000000000"], "32 bits"),
@@ -347,6 +349,38 @@ def test_a_bad_id_is_told_in_its_own_column() -> None:
     assert found == [(2, 3, "InventoryRecordID"), (3, 2, "ProductID")]
 
 
+REPEATED = {
+    b'{"ref":"catalog/C","fields":{"Name":"a","Name":"b"}}\n': (1, "Name"),
+    b'{"ref":"catalog/D","fields":{"Active":true}}\n{"ref":"catalog/C","fields":{"xp":{"\\u0061":1,"a":"\\""}}}\n': (
+        2,
+        "a",
+    ),
+    b'{"ref":"catalog/D","ref":"catalog/C","fields":{"Name":"a"}}': (1, "ref"),
+    b'[\n{"ref":"catalog/D","fields":{"Active":true}},\n{"ref":"catalog/C","fields":{"":1,\n"":1}}]': (
+        3,
+        "",
+    ),
+    b'\n{"Items":[\n{"ID":"C"}],\n"Items":[]}': (2, "Items"),
+}
+
+
+@pytest.mark.parametrize("data", REPEATED)
+def test_equal_keys_of_one_object_are_refused(data: bytes) -> None:
+    number, key = REPEATED[data]
+    [problem] = refused(data, "edits.json").problems
+    assert (problem.where, problem.line) == ("edits.json", number)
+    assert problem.why == f'repeats the key "{key}" in one object'
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.recursive(st.text() | st.none(), lambda inner: st.dictionaries(st.text(), inner)))
+def test_a_key_is_repeated_only_if_it_is_there_twice(value: Any) -> None:
+    for text in (json.dumps(value), json.dumps(value, ensure_ascii=False)):
+        assert repeated_key(text, json.loads(text)) == ""
+        twice = f'{{"k": {text}, "k": {text}}}'
+        assert "k" in repeated_key(twice, json.loads(twice))
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -463,6 +497,33 @@ def test_broken_json_lines(line: bytes) -> None:
 def test_any_bytes_are_entries_or_a_clear_refusal(data: bytes, name: str, kind: str) -> None:
     with contextlib.suppress(OcsyncError):
         assert all(isinstance(one, Entry) for one in read(data, name, kind=kind))
+
+
+def test_rows_of_several_kinds_and_operations_keep_their_order() -> None:
+    head = "ref,op,replace,QuantityAvailable,Name,xp.a\n"
+    rows = [
+        "inventory/P/A,,,1,,", "product/P,put,yes,,x,1", "inventory/P/B,adjust,,-1,,",
+        "product/Q,,,,y,", "inventory/P/C,SET,no,,,z",
+    ]  # fmt: skip
+    found = read((head + "\n".join(rows)).encode())
+    assert [(e.op.value, e.ref, e.fields, e.replace, e.source) for e in found] == [
+        ("set", "inventory/P/A", {"QuantityAvailable": 1}, False, "edits.csv:2"),
+        ("put", "product/P", {"Name": "x", "xp.a": "1"}, True, "edits.csv:3"),
+        ("adjust", "inventory/P/B", {"QuantityAvailable": -1}, False, "edits.csv:4"),
+        ("set", "product/Q", {"Name": "y"}, False, "edits.csv:5"),
+        ("set", "inventory/P/C", {"xp.a": "z"}, False, "edits.csv:6"),
+    ]
+    wrong = ["inventory/P,,,1,,", "product/P,stage,,,x,", "product/P,,,,", "product/P,,q,,x,,"]
+    error = refused((head + "\n".join([*rows, *wrong])).encode())
+    assert [(p.line, p.column) for p in error.problems] == [(7, 1), (8, 2), (9, 0), (10, 3)]
+
+
+def test_lines_before_one_that_cannot_be_read_are_told_with_it() -> None:
+    rows = "".join(f"inventory/P/R{n},{n}\n" for n in range(1_200))
+    data = f"ref,QuantityAvailable\n{rows}inventory/P/R,many\n".encode()
+    for end, line in ((b'inventory/P/R,"1', 1_203), (b"inventory/\0/R,1\n", 1_203)):
+        error = refused(data + end)
+        assert [p.line for p in error.problems] == [1_202, line]
 
 
 STAGED = [

@@ -47,6 +47,21 @@ def test_a_list_with_a_title_in_another_encoding() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16-le", "utf-16-be"])
+def test_the_encoding_that_was_assumed_is_noted(ocsync: Run, shop: Shop, encoding: str) -> None:
+    data = "Artikel;Lager;Qty on hand\nstühl;nord;1\n".encode(encoding)
+    Path("list.csv").write_bytes(data)
+    done = ocsync("stage", "map", "inventory", "list.csv", "m.toml")
+    assert f"! read as {encoding}, as it is not UTF-8; if names" in " ".join(done.err.split())
+    assert f'encoding = "{encoding}"' in Path("m.toml").read_text()
+    assert list(read(data.replace("ü".encode(encoding), "u".encode(encoding)), "list.csv",
+                     mapping=parse_mapping("m", Path("m.toml").read_text())))  # fmt: skip
+    for own in ("utf-16", "utf-8-sig", "utf-8"):
+        Path("own.csv").write_bytes("Artikel;Lager;Qty on hand\nstühl;nord;1\n".encode(own))
+        told = ocsync("stage", "map", "inventory", "own.csv", "own.toml", "--force")
+        assert (told.code, "read as" in told.err) == (0, False)
+
+
 def test_what_is_not_sure_and_what_is_missing() -> None:
     found = draft("Farbe;Kunde\n5;x\n", kind="inventory")
     assert found.missing == ("ProductID", "InventoryRecordID")

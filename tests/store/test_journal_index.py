@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 from msgspec.json import encode
 
+from ocsync import groups
 from ocsync.consolidate import consolidate
 from ocsync.engine.resume.drafting import draft_plan
 from ocsync.errors import Damaged
@@ -34,7 +35,7 @@ def _small_index() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(summary, "INDEX_BYTES", 400)
         patch.setattr(journal, "ROLL_BYTES", 1_500)
-        patch.setattr(journal, "_GROUP", 2)
+        patch.setattr(groups, "_SIZE", 2)
         patch.setattr(journal, "_MANY", 3)
         patch.setattr(journal, "_MANY_SEGMENTS", 3)
         patch.setattr(journal_index, "_BLOCK_ROWS", 3)
@@ -286,8 +287,11 @@ def test_an_index_does_not_hide_kinds_that_this_version_does_not_know(
     book = test_journal.journal(tmp_path)
     book.add_segment(entry("set", f"catalog/C{n}", {"Name": "x" * 50}) for n in range(9))
     book.append([entry("set", "product/P", {"Name": "y" * 50})])
-    monkeypatch.delitem(refs._SLASHES, "catalog")
-    monkeypatch.delitem(KINDS, "catalog")
+    older = {name: kind for name, kind in KINDS.items() if name != "catalog"}
+    slashes = {name: number for name, number in refs._SLASHES.items() if name in older}
+    monkeypatch.setattr(refs, "_SLASHES", slashes)
+    for module in (refs, journal_index):
+        monkeypatch.setattr(module, "KINDS", older)
     with pytest.raises(Damaged, match="not a ref that this ocsync knows"):
         test_journal.journal(tmp_path).entries()
 

@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ocsync.errors import Damaged, Locked
 from ocsync.store import lock, log
@@ -33,6 +36,14 @@ def test_each_line_is_json_with_a_checksum(tmp_path: Path) -> None:
 
     assert [len(line.pop("crc")) for line in lines] == [8, 8, 8]
     assert lines == [json.loads(payload) for payload in PAYLOADS]
+
+
+@given(st.lists(st.dictionaries(st.text('ab\r\n"\u2028\xfc'), st.text() | st.none(), min_size=1)))
+def test_many_lines_are_those_of_each(records: list[dict[str, str | None]]) -> None:
+    lines, lengths = log.encode_lines(msgspec.json.Encoder().encode_lines(records))
+    expected = [log.encode_line(msgspec.json.encode(record)) for record in records]
+    assert lines == b"".join(expected)
+    assert lengths == [len(line) for line in expected]
 
 
 def test_a_log_cut_at_any_byte_reads_as_a_prefix_and_takes_more(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from ocsync.client import read_current
 from ocsync.engine.delete.impact import DeleteImpact, DeleteRow
-from ocsync.engine.pace import recorded_pace
+from ocsync.engine.pace import count_killed, recorded_pace
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.run_log import (
     SessionCost,
@@ -225,6 +225,7 @@ async def close_crashed_run(session: Session) -> None:
     if run is None:
         return
     with run:
+        count_killed(run)
         steps = {step.number: step for step in run.steps()}
         for number in load_progress(run).dangling:
             cut_off = LostAnswer("interrupted during the request")

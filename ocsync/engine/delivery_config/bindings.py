@@ -9,7 +9,7 @@ from ocsync.client import read_targets
 from ocsync.engine.delivery_config.patch_probe import PATH
 from ocsync.engine.pause.pausing import read_status
 from ocsync.engine.session import Session
-from ocsync.errors import Conflict, PausedByOther
+from ocsync.errors import Conflict, NotFound, PausedByOther
 from ocsync.events import NoticeLevel
 from ocsync.models import TargetState
 from ocsync.pause import PauseState
@@ -55,7 +55,11 @@ async def list_configured(session: Session, targets: Sequence[Target]) -> list[D
 
 async def read_config(session: Session, name: str) -> dict[str, Any]:
     """Return one delivery configuration; the platform shows no secrets. Raises NotFound."""
-    return await session.api.get(f"{PATH}/{name}") or {}
+    try:
+        return await session.api.get(f"{PATH}/{name}") or {}
+    except NotFound as error:
+        error.hint = error.hint or "ocsync delivery list"
+        raise
 
 
 async def bind(session: Session, targets: Sequence[Target], name: str) -> list[BindResult]:

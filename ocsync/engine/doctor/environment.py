@@ -15,6 +15,7 @@ from ocsync import __version__
 from ocsync.client.proxy import Proxy, proxy_for
 from ocsync.engine.doctor.check import CheckResult, Setup, of_error, passed, problem, warning
 from ocsync.errors import ConfigError, ExitCode
+from ocsync.suggestions import set_variable
 
 OLDEST = (3, 11)
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?\s*\(?([^;)]*)\)?\s*(;.*)?")
@@ -100,7 +101,7 @@ def terminal(setup: Setup) -> Iterator[CheckResult]:
         yield warning(
             f"the output encoding {setup.encoding} lacks signs such as ‖ and ✓",
             "ASCII signs are printed instead, and question marks for other letters",
-            "export PYTHONUTF8=1, or a UTF-8 locale",
+            f"{set_variable('PYTHONUTF8', '1')}, or a UTF-8 locale",
         )
     else:
         yield passed(setup.encoding)
@@ -131,7 +132,7 @@ def proxy(setup: Setup) -> Iterator[CheckResult]:
         yield warning(
             f"{route.setting} sends requests to {', '.join(names)} through proxy {route.address}",
             "a network failure may come from the proxy",
-            f"to connect directly: export NO_PROXY={','.join(names)}",
+            f"to connect directly: {set_variable('NO_PROXY', ','.join(names))}",
         )
     if not hosts:
         yield passed("no proxy")

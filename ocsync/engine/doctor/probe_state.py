@@ -10,6 +10,8 @@ from ocsync.engine.probe.questions import QUESTIONS
 from ocsync.plurals import count
 from ocsync.store.profiles import is_production
 
+_MOST_NAMES = 5
+
 
 def probe_answers(setup: Setup) -> Iterator[CheckResult]:
     """Check that nothing is left of a probe, and name the open questions.
@@ -36,5 +38,7 @@ def probe_answers(setup: Setup) -> Iterator[CheckResult]:
     missing = [name for name, q in QUESTIONS.items() if name not in answers and not q.paced]
     usual = [name for name, question in QUESTIONS.items() if not question.paced]
     text = f"{len(usual) - len(missing)} of {len(usual)} questions answered"
-    open_ones = f"; ocsync probe answers {', '.join(missing)}" if missing else ""
+    more = f" and {len(missing) - _MOST_NAMES} more" if len(missing) > _MOST_NAMES else ""
+    listed = f"{', '.join(missing[:_MOST_NAMES])}{more}"
+    open_ones = f"; ocsync probe answers {listed}" if missing else ""
     yield passed(text + open_ones)

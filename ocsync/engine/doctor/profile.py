@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -11,7 +10,10 @@ from urllib.parse import urlsplit
 from ocsync.engine.doctor.check import CheckResult, Setup, of_error, passed, problem, warning
 from ocsync.engine.session import check_pinned_url
 from ocsync.errors import Conflict, ExitCode, OcsyncError
+from ocsync.secrets import program_of
 from ocsync.store.profiles import environment_of, is_loopback
+from ocsync.store.workspace import ADD_PROFILE
+from ocsync.suggestions import set_variable
 
 _BAD = ExitCode.BAD_CONFIG
 
@@ -23,7 +25,7 @@ def settings(setup: Setup) -> Iterator[CheckResult]:
         yield problem(
             "no profile",
             "commands do not know which marketplace to use, nor as whom",
-            "ocsync profile add NAME --environment useast-sandbox --client-id ID --secret-env VAR",
+            f"ocsync login, or {ADD_PROFILE}",
             code=_BAD,
         )
         return
@@ -121,13 +123,7 @@ def secret(setup: Setup) -> Iterator[CheckResult]:
         yield problem(f"{text} for the secret in {path}", consequence, f"edit {path}", code=_BAD)
     elif source.env and not setup.environ.get(source.env):
         text = f"environment variable {source.env} is not set"
-        yield problem(text, consequence, f"export {source.env}=...", code=_BAD)
-    elif source.env and setup.environ[source.env] != setup.environ[source.env].strip():
-        yield warning(
-            f"environment variable {source.env} begins or ends with white space",
-            "it is sent with the white space, and may be refused",
-            f"set {source.env} without the white space",
-        )
+        yield problem(text, consequence, set_variable(source.env), code=_BAD)
     elif source.command and not _runs(source.command):
         text = f"the program of `{source.command}` was not found"
         yield problem(
@@ -142,10 +138,9 @@ def secret(setup: Setup) -> Iterator[CheckResult]:
 
 def _runs(command: str) -> bool:
     try:
-        words = shlex.split(command)
-    except ValueError:
+        return shutil.which(program_of(command)) is not None
+    except (ValueError, IndexError):
         return False
-    return bool(words) and shutil.which(words[0]) is not None
 
 
 def trust(setup: Setup) -> Iterator[CheckResult]:

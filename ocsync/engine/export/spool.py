@@ -105,7 +105,7 @@ class Spool:
         progress.ended = progress.ended or line.end
 
     def _create(self, description: dict[str, Any]) -> BinaryIO:
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         self.path.unlink(missing_ok=True)
         file = os.fdopen(os.open(self.path, flags, 0o600), "w+b")
         file.write(_encode({"format": FORMAT, **description}) + b"\n")

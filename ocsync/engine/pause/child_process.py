@@ -42,8 +42,16 @@ class ChildCommand(NamedTuple):
     def check(self) -> None:
         """Raise CommandMissing, NotExecutable for one that cannot be run, as far as can be told."""
         word = self.words[0]
-        if shutil.which(word, path=self.environ.get("PATH", os.defpath)) is None:
+        if self._find() is None:
             raise _cannot_run(word, there=Path(word).exists() and Path(word).name != word)
+
+    def words_to_start(self, system: str = os.name) -> tuple[str, ...]:
+        """Return the words to start it with: Windows by itself finds only .exe files."""
+        found = self._find() if system == "nt" else None
+        return (found or self.words[0], *self.words[1:])
+
+    def _find(self) -> str | None:
+        return shutil.which(self.words[0], path=self.environ.get("PATH", os.defpath))
 
 
 def _cannot_run(word: str, why: str = "", *, there: bool) -> OcsyncError:
@@ -65,7 +73,7 @@ async def run(command: ChildCommand, signals: Signals) -> int:
     with signals.going_to(early.append):
         try:
             process = await asyncio.create_subprocess_exec(
-                *command.words, env=dict(command.environ), stdout=command.stdout
+                *command.words_to_start(), env=dict(command.environ), stdout=command.stdout
             )
         except OSError as error:
             there = not isinstance(error, FileNotFoundError)
@@ -85,10 +93,12 @@ async def run(command: ChildCommand, signals: Signals) -> int:
 
 def _from_keys(number: int) -> bool:
     """Return whether a key was pressed on the terminal: then the command has had this signal
-    already.
+    already. On Windows nothing else sends SIGINT.
     """
     if signal.Signals(number).name not in _FROM_KEYS:
         return False
+    if not hasattr(os, "ctermid"):
+        return True
     try:
         terminal = os.open(os.ctermid(), os.O_RDONLY | os.O_NOCTTY)
     except OSError:

@@ -252,7 +252,8 @@ def refuse_others_pauses(
     if theirs and not adopt:
         raise PausedByOther(
             f"{', '.join(theirs)}: paused by someone else",
-            hint="ocsync pause ... --adopt takes the pause over; resume will then unpause it",
+            hint="to take it over, so that resume unpauses it: "
+            f"ocsync pause {' '.join(theirs)} --adopt",
         )
     missing = [n for n, s in seen.items() if s.state is PauseState.NO_CONFIG and n in direct]
     if missing:

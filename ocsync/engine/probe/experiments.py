@@ -249,7 +249,7 @@ async def _rate_limit(it: Experiment) -> Measured:
     for rate in _RATES:
         sent = await _send_at(it, rate)
         if api.requests_throttled > before:
-            header = api.throttled_headers.get("retry-after", "")
+            header = api.last_retry_after
             wait = f"Retry-After {header}" if header else "no Retry-After"
             text = f"429 at {rate} requests a second ({wait}), none at {reached:g}"
             return Measured(reached or float(rate), text)

@@ -98,8 +98,8 @@ async def finish_run(
             pauses = await _unpause_after(session, run, end, options)
         if info.verification_pending:
             report = await _verify(session, run, options, reading)
-    lost = ExitCode.LOCKED if end.lost_pauses else ExitCode.DONE
-    code = first_of([exit_code_for(end.problems), pauses.exit_code, lost])
+    lost = [ExitCode.BAD_CONFIG if p.deleted else ExitCode.LOCKED for p in end.lost_pauses]
+    code = first_of([exit_code_for(end.problems), pauses.exit_code, *lost])
     verification, proof = report or (None, None)
     if report:
         code = first_of([code, report.exit_code])

@@ -26,13 +26,15 @@ class LostPause(NamedTuple):
     """A target whose pause ended before the replay did.
 
     *sent* is the number of the run's changes that feed it, each of which may have been delivered
-    singly. *received* counts the entities that the listener has received since the run began; None
+    singly; with *deleted* the target's sync config was deleted, and they may not be delivered at
+    all. *received* counts the entities that the listener has received since the run began; None
     without a listener.
     """
 
     target: str
     sent: int
     received: int | None
+    deleted: bool = False
 
 
 async def survey_pauses(
@@ -49,8 +51,10 @@ async def survey_pauses(
     paused = {**dict.fromkeys(relied_on), **session.folder.read_pauses()}
     reading = await read_configs(session, [TARGETS[name] for name in paused])
     statuses = await read_status(session, [TARGETS[name] for name in relied_on], reading=reading)
-    lost = [name for name, status in statuses.items() if _was_lost(status)]
-    return _count(session, run, dict.fromkeys([*lost_names, *lost])), reading
+    deleted = {n for n, status in statuses.items() if status.state is PauseState.NO_CONFIG}
+    lost = [name for name, status in statuses.items() if name in deleted or _was_lost(status)]
+    counted = _count(session, run, dict.fromkeys([*lost_names, *lost]))
+    return [one._replace(deleted=one.target in deleted) for one in counted], reading
 
 
 def _was_lost(status: TargetStatus) -> bool:

@@ -22,6 +22,7 @@ from __future__ import annotations
 import math
 import random
 import time
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -126,7 +127,7 @@ class Replay:
         self._lagging = {ref_key(ref) for ref in lagging_bases(steps)}
         self._written: dict[str, list[Intent]] = {}
         self._began_at = time.monotonic()
-        self._done_at: dict[int, float] = {}
+        self._done_at: OrderedDict[int, float] = OrderedDict()
         self._predecessors: Predecessors | None = None
         self._waited = 0
         for intent in (*recent, *progress.lagging):
@@ -165,7 +166,7 @@ class Replay:
         if outcome.state is State.DONE:
             self._note_done(step)
             if tries > 1:
-                text = f"refused at first because it refers to a new entity; sent {tries} times"
+                text = f"refused at first, as what it depends on was new; sent {tries} times"
                 outcome = msgspec.structs.replace(outcome, message=text)
         return outcome
 
@@ -194,13 +195,12 @@ class Replay:
     def _tell_of_wait(self, step: Step, outcome: Outcome) -> None:
         self._waited += 1
         if self._waited == 1:
-            text = (
-                f"{step.ref} was refused ({outcome.status} {outcome.code}) because it refers to a"
-            )
-            self._session.notify(NoticeLevel.WARNING, f"{text} new entity;")
-            text = "OrderCloud may not see new entities immediately, so such steps are repeated"
+            text = f"{step.ref} was refused ({outcome.status} {outcome.code}) and will be resent"
+            self._session.notify(NoticeLevel.WARNING, text)
+            text = "OrderCloud may not see new entities immediately, so a step that depends on one"
+            text += f" is repeated for up to {self._reference_seconds:g} s"
             if self._reference_lag:
-                text += f" for up to {self._reference_seconds:g} s (ocsync probe --show)"
+                text += " (ocsync probe --show)"
             self._session.notify(NoticeLevel.DETAIL, text)
 
     async def _try(self, step: Step) -> Outcome:
@@ -454,11 +454,12 @@ def _took_effect(intent: Intent, found: Document | None) -> bool:
     """
     if found is None:
         return False
+    plain = diff(intent.ref, intent.sent, found)
+    if not plain:
+        return not _still_there(intent, found)
     differences = diff_as_written(intent.ref, intent.sent, found, created=intent.absent)
     filled_in = {  # a value that was there before shows nothing, though the platform may keep it
-        path: pair["found"]
-        for path, pair in diff(intent.ref, intent.sent, found).items()
-        if path not in differences
+        path: pair["found"] for path, pair in plain.items() if path not in differences
     }
     if any(json_equal(value, intent.before.get(path)) for path, value in filled_in.items()):
         return False

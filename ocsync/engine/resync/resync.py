@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ocsync.client import read_targets, request_sync
 from ocsync.engine.delivery_config.bindings import read_config
-from ocsync.engine.pace import recorded_pace
+from ocsync.engine.pace import count_killed, recorded_pace
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.run_log import (
     SessionCost,
@@ -129,6 +129,7 @@ async def run_resync(session: Session, run: Run, *, workers: int) -> ResyncRepor
 def abandon(run: Run) -> int:
     """Close *run* without sending more, and return the number of requests not sent."""
     unsent = len(remaining_steps(run))
+    count_killed(run)
     outcomes = (outcome for _, _, _, outcome in attempts(run.outcomes()) if outcome)
     ended = max((outcome.at for outcome in outcomes), default=run.read_info().started)
     _record_end(run, ended)

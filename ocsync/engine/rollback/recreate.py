@@ -67,7 +67,7 @@ async def recreate_deleted(
         elif _is_unchanged(ref, document, now):
             reversals[ref] = Reversal(ref)
         elif now is not None and ref_key(ref) not in forced:
-            reversals[ref] = Reversal(ref, reason="it exists again, with other values")
+            reversals[ref] = Reversal(ref, reason="was recreated since, with other values")
         else:
             replace = now is not None
             reversals[ref] = recreate_entity(

@@ -104,11 +104,10 @@ def choose_run(runs: Runs, name: str) -> Run:
         if run.read_info().kind == "resync":
             raise UsageError(f"run {run.id} only sent sync requests; there is nothing to undo")
         return run
-    changed = (i for i in runs.read_all() if i.kind == "resume" and i.counts.get(State.DONE))
-    newest = next(changed, None)
+    newest = runs.newest_resume(lambda info: bool(info.counts.get(State.DONE)))
     if newest is None:
         raise FileMissing("no run has changed anything yet", hint="ocsync history")
-    return runs.get(newest.id)
+    return newest
 
 
 async def roll_back(

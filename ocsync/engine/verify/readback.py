@@ -268,7 +268,7 @@ def judge(ref: Ref, write: RefWrite, current: Document | OcsyncError | None) -> 
         return Finding(ref=ref, sign=Sign.UNREAD, message=current.message)
     if write.deleted:
         exists = current is not None
-        text = "it exists again" if exists else ""
+        text = "was deleted, but exists again" if exists else ""
         return Finding(ref=ref, sign=Sign.DIFFERS if exists else Sign.SAME, message=text)
     if current is None:
         return Finding(ref=ref, sign=Sign.MISSING)

@@ -25,7 +25,7 @@ from ocsync.engine.export.spool import Spool
 from ocsync.engine.export.writing import Presentation, write_to
 from ocsync.field_paths import nest
 from ocsync.intake import read_file
-from ocsync.intake.table import EXPECT
+from ocsync.intake.table_header import EXPECT
 from ocsync.models import Entry, Op
 from ocsync.schema import KINDS, FieldType, Kind, field_at, make_ref
 from tests.intake.test_export import BY_TYPE, anything, texts

@@ -128,7 +128,7 @@ def test_no_step_is_sent_after_as_many_failures_as_allowed(ocsync: Run, shop: Sh
         ocsync("stage", "set", ref, "AddressID=none" if number < 3 else "AddressID=wh-1")
     result = ocsync("resume", "--max-failures", "2", "--concurrency", "1")
     assert result.code == 3
-    assert "--max-failures 2 was reached; no other step is sent" in result.err
+    assert "--max-failures 2 was reached; the remaining steps are not sent" in result.err
     assert re.search(r"not sent because --max-failures 2 was reached: \d steps", result.out)
     assert ocsync("stage", "list", "--json").data["staged_entries"] == 9
     assert shop.paused()
