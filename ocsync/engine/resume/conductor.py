@@ -65,7 +65,7 @@ from ocsync.engine.resume.drafting import (
 from ocsync.engine.resume.options import OnConflict, ResumeOptions
 from ocsync.engine.resume.pause_survey import survey_pauses
 from ocsync.engine.resume.preflight import Preflight, StepConflict, read_ahead, run_preflight
-from ocsync.engine.resume.replay import Replay, lagging_bases
+from ocsync.engine.resume.replay import BuildingSteps, Replay
 from ocsync.engine.run_log import (
     RunProgress,
     SessionCost,
@@ -557,6 +557,7 @@ async def _replay(
     conflicts: Iterable[StepConflict],
     options: ResumeOptions,
 ) -> None:
+    building = BuildingSteps.of(steps)
     before = {number: {**i.emptied, **i.before} for number, i in progress.dangling.items()}
     async with Recorder(run, session.step_ended, slots=lambda: session.api.window) as recorder:
         replay = Replay(
@@ -564,12 +565,13 @@ async def _replay(
             recorder,
             order_by_values(steps, {**before, **preflight.watched}),
             progress,
+            building=building,
             prepared=preflight.prepared,
             conflicts={conflict.number: conflict.text() for conflict in conflicts},
             workers=2 * options.workers,
             settle=options.settle,
             reference_lag=reference_seconds(read_answers(session.folder)),
-            recent=recent_writes(session, lagging_bases(steps)),
+            recent=recent_writes(session, building.lagging),
             overwrite=options.on_conflict is OnConflict.OVERWRITE,
             max_failures=options.max_failures,
         )

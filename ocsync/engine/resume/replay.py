@@ -78,6 +78,39 @@ how long the platform needs to see a new object is unknown (guide/ordercloud.md 
 """
 
 
+class BuildingSteps(NamedTuple):
+    """The steps of a plan that build on what is there when their turn comes.
+
+    *later* are the numbers of those whose ref has an earlier step, which they need. *lagging* are
+    the refs of kinds whose reads may lag with such a step, or one that builds on the value there.
+    """
+
+    later: set[int]
+    lagging: set[Ref]
+
+    @classmethod
+    def of(cls, steps: Sequence[Step]) -> BuildingSteps:
+        """Return those of *steps*, which are in plan order."""
+        several: set[str] = set()
+        later: set[int] = set()
+        lagging: set[Ref] = set()
+        for step in steps:
+            if step.needs:
+                several.add(ref_key(step.ref))
+            if kind_of(step.ref).eventually_consistent and builds_on_current(step):
+                lagging.add(step.ref)
+        begun: set[str] = set()
+        for step in steps if several else ():
+            key = ref_key(step.ref)
+            if key in begun:
+                later.add(step.number)
+                if kind_of(step.ref).eventually_consistent:
+                    lagging.add(step.ref)
+            elif key in several:
+                begun.add(key)
+        return cls(later, lagging)
+
+
 class _Lost(NamedTuple):
     """A request whose answer never arrived."""
 
@@ -88,6 +121,7 @@ class _Lost(NamedTuple):
 class Replay:
     """The replay of one run: *steps* in plan order, of which *progress* tells what has ended.
 
+    *building* are those that build on what is there.
     *prepared* has what was read before the first write, by step number, and *conflicts* the steps
     to leave out: step number -> the reason. *settle* is how many seconds a lagging read may take,
     *reference_lag* how many a new entity may be unknown to other writes where that was measured.
@@ -101,6 +135,7 @@ class Replay:
         steps: Sequence[Step],
         progress: RunProgress,
         *,
+        building: BuildingSteps,
         prepared: PreparedRequests,
         conflicts: Mapping[int, str],
         workers: int,
@@ -122,9 +157,9 @@ class Replay:
         self._reference_lag = reference_lag
         self._overwrite = overwrite
         self._max_failures = max_failures
-        self._later = later_steps(steps)
+        self._later = building.later
         self._late_reads: LateReads[Outcome | _Lost] = LateReads(session.api)
-        self._lagging = {ref_key(ref) for ref in lagging_bases(steps)}
+        self._lagging = {ref_key(ref) for ref in building.lagging}
         self._written: dict[str, list[Intent]] = {}
         self._began_at = time.monotonic()
         self._done_at: OrderedDict[int, float] = OrderedDict()
@@ -428,13 +463,6 @@ def _result_of(ref: Ref, document: Document | None) -> Fields:
     return values_before(kind_of(ref).counted_by, document)
 
 
-def lagging_bases(steps: Sequence[Step]) -> set[Ref]:
-    """Return the refs of lagging kinds with a step that builds on the value there."""
-    lagging = [step for step in steps if kind_of(step.ref).eventually_consistent]
-    later = later_steps(lagging)
-    return {step.ref for step in lagging if step.number in later or builds_on_current(step)}
-
-
 def _writes_stock(step: Step) -> bool:
     paths = (*step.change.fields, *step.change.adjust)
     return any(is_volatile(step.ref, path) for path in paths)
@@ -519,17 +547,3 @@ def _again(intent: Intent) -> PreparedRequest:
         updated=intent.updated,
         unread=intent.unread,
     )
-
-
-def later_steps(steps: Sequence[Step]) -> set[int]:
-    """Return the numbers of the steps whose ref has an earlier one; such a step needs that."""
-    several = {ref_key(step.ref) for step in steps if step.needs}
-    first: set[str] = set()
-    later: set[int] = set()
-    for step in steps if several else ():
-        key = ref_key(step.ref)
-        if key in first:
-            later.add(step.number)
-        elif key in several:
-            first.add(key)
-    return later
