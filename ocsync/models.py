@@ -36,7 +36,13 @@ REVERT_SOURCE = "rollback "
 
 
 class Entry(
-    msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="type", tag="entry"
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    omit_defaults=True,
+    kw_only=True,
+    tag_field="type",
+    tag="entry",
 ):
     """One staged edit, one line of the journal.
 

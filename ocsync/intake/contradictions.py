@@ -5,7 +5,7 @@ Only hashes are kept of what has passed: about 100 bytes for a ref.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from struct import Struct
 from typing import Any, NamedTuple
@@ -79,20 +79,21 @@ class Contradictions:
         if earlier[: shape.lines_at] == row[: shape.lines_at]:
             rows[key] = row
         else:
-            rows[key] = self._merged(entry, key, earlier, shape.unpack(row))
+            rows[key] = self._merged(entry, key, earlier, shape.values(row))
 
     def end(self) -> None:
         """Forget the values: no more entries are added."""
         self._ended, self._rows = self.refs, {}
 
     def _merged(
-        self, entry: Entry, key: int, earlier: bytes, later: Mapping[str, tuple[int, int]]
+        self, entry: Entry, key: int, earlier: bytes, later: Iterable[tuple[str, int, int]]
     ) -> bytes:
-        """Return the row of a ref after one more entry, whose hashes and line are *later*, by path;
+        """Return the row of a ref after one more entry, whose paths, hashes and lines are *later*;
         an empty one when it contradicts the earlier values.
         """
-        values = self._shapes_by_number[_NUMBER.unpack_from(earlier)[0]].unpack(earlier)
-        for path, (value, line) in later.items():
+        shape = self._shapes_by_number[_NUMBER.unpack_from(earlier)[0]]
+        values = {path: (value, line) for path, value, line in shape.values(earlier)}
+        for path, value, line in later:
             before, first = values.get(path, (value, 0))
             expected = entry.expect.get(path)
             if before != value and (expected is None or _hash(expected) != before):
@@ -124,12 +125,10 @@ class _Shape:
         self.lines_at = self._row.size - 4 * len(paths)
         self.pack = partial(self._row.pack, number)
 
-    def unpack(self, row: bytes) -> dict[str, tuple[int, int]]:
-        """Return the hash and the line of each path."""
-        size = len(self._paths)
-        _, *numbers = self._row.unpack(row)
-        pairs = zip(numbers[:size], numbers[size:], strict=True)
-        return dict(zip(self._paths, pairs, strict=True))
+    def values(self, row: bytes) -> Iterable[tuple[str, int, int]]:
+        """Return each path with its hash and its line."""
+        numbers, size = self._row.unpack(row), len(self._paths)
+        return zip(self._paths, numbers[1 : size + 1], numbers[size + 1 :], strict=True)
 
 
 def _whole(entry: Entry) -> Fields:

@@ -104,7 +104,7 @@ def _rows(
     start = 1 + skipped
     try:
         for row in reader:
-            if (row and "!" <= row[0][:1] <= "~") or not all(map(is_blank, row)):
+            if (row and "!" <= row[0] < "\x7f") or not all(map(is_blank, row)):
                 yield Row(start, row)
             start = reader.line_num + skipped + 1
     except csv.Error as error:

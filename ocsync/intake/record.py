@@ -36,7 +36,7 @@ class Oddity(Enum):
     EMPTIED = "an empty cell beside an expected value"
 
 
-class ParsedLine(msgspec.Struct, frozen=True):
+class ParsedLine(msgspec.Struct, frozen=True, gc=False):
     """One line or row of a file: its entry, or the problems found in it.
 
     *column_numbers* count from 1, by path (`expect.` before an expected field's). *odd_cells* are
@@ -138,7 +138,7 @@ class SqlQuery(NamedTuple):
 _NOTHING: Mapping[int, str] = MappingProxyType({})
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """A row of a table as text, with the line that it begins on.
 
     For a spreadsheet, by cell index: the type of the cells that are not text, and the reason why a

@@ -165,7 +165,7 @@ class _View:
 
     def take_written(self, records: Sequence[Record], sizes: Sequence[int]) -> None:
         """Take records whose lines, of these *sizes*, were written at the end."""
-        if self.builder and all(type(record) is Entry for record in records):
+        if self.builder and set(map(type, records)) == {Entry}:
             entries = cast("Sequence[Entry]", records)
             self._tail_bytes += sum(sizes)
             self.readers[-1].add_entries(entries, sizes)
