@@ -373,7 +373,7 @@ def _odd_note(place: str, oddity: Oddity, name: str, number: int, text: str) -> 
         tail += text.replace(".", "")
     elif oddity is Oddity.NO_VALUE:
         tail = f"{verb} a word that may mean no value ({text}): read as text; an empty cell "
-        tail += r"leaves the field unchanged, \N is null"
+        tail += r"leaves the field unchanged, \N sets it to null"
     elif oddity is Oddity.EMPTIED:
         example = text if len(text) <= _EXAMPLE else text[: _EXAMPLE - 1] + "\u2026"
         tail = f"{verb} empty beside an expected value ({example}): this leaves the field "

@@ -46,7 +46,7 @@ def test_points_that_may_mark_thousands_are_noted_where_cells_are_not_separated_
 @pytest.mark.parametrize("word", ["NULL", "null", "None", "nan", "N/A", "<NA>", "NaT", "-", "–", "\\n", "undefined"])  # fmt: skip
 def test_words_for_no_value_are_noted(word: str) -> None:
     data = f"ref,Description,xp.a,expect.Name\ncatalog/A,x,{word},x\ncatalog/B,{word},y,{word}\n"
-    tail = f"is a word that may mean no value ({word}): read as text; an empty cell leaves the field unchanged, \\N is null"
+    tail = f"is a word that may mean no value ({word}): read as text; an empty cell leaves the field unchanged, \\N sets it to null"
     assert notes(data.encode()) == [
         f"edits.csv: 1 of {name} {tail}" for name in ("xp.a", "Description", "expect.Name")
     ]
