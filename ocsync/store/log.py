@@ -235,7 +235,7 @@ def read_checked(path: Path, decode: RecordDecoder[T], warn: Warn, size: int) ->
     """Yield the records in the first *size* bytes of *path*, many at a time.
 
     Neither their checksums nor the records are checked: a checksum of all these bytes tells that
-    they are what was read before.
+    they are what was read before. A file that has become shorter since yields what it has.
     """
     number = end = 0
     try:
@@ -243,8 +243,9 @@ def read_checked(path: Path, decode: RecordDecoder[T], warn: Warn, size: int) ->
     except FileNotFoundError:
         return
     with file:
-        while end < size:
-            block = file.read(min(_BLOCK, size - end)) + file.readline()
+        while end < size and (block := file.read(min(_BLOCK, size - end))):
+            if end + len(block) < size:
+                block += file.readline()
             try:
                 records = decode.decode_lines(block, checked=True)
             except _DECODE_ERRORS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -44,6 +45,22 @@ def test_many_lines_are_those_of_each(records: list[dict[str, str | None]]) -> N
     expected = [log.encode_line(msgspec.json.encode(record)) for record in records]
     assert lines == b"".join(expected)
     assert lengths == [len(line) for line in expected]
+
+
+@pytest.mark.parametrize("cut", [0, 1, 2, 3])
+def test_a_checked_log_ends_where_it_did_whatever_became_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: int
+) -> None:
+    """Another process may append to it, or an editor may shorten it, while it is being read."""
+    monkeypatch.setattr(log, "_BLOCK", 8)
+    path = tmp_path / "log"
+    lines = written(path).splitlines(keepends=True)
+    decode = log.RecordDecoder[dict[str, object]](msgspec.json.Decoder(), lambda _: None)
+
+    path.write_bytes(b"".join(lines[:cut]))
+    size = sum(map(len, lines[:2]))
+    found = list(chain.from_iterable(log.read_checked(path, decode, print, size)))
+    assert found == [json.loads(line) for line in lines[: min(cut, 2)]]
 
 
 def test_a_log_cut_at_any_byte_reads_as_a_prefix_and_takes_more(tmp_path: Path) -> None:
