@@ -43,13 +43,13 @@ def junit(details: RunDetails) -> str:
     """Return JUnit XML: a test suite with a case for each step.
 
     Steps that failed, conflicted or differ in the verification are failures. Those with an unknown
-    outcome or unread by the verification are errors. Those blocked or never sent are skipped.
+    outcome or unread by the verification are errors. Those blocked or never sent are skipped. If a
+    run ended with a problem that none of them shows, a case of its own fails.
     """
     info = details.info
     suite = Xml.Element(
         "testsuite",
         name=_xml_text(f"ocsync {info.kind} {info.id}"),
-        tests=str(len(details.steps)),
         time=f"{info.seconds:.3f}",
     )
     if info.started:
@@ -64,6 +64,12 @@ def junit(details: RunDetails) -> str:
     for row in details.steps:
         tag = _add_case(suite, row)
         counts[tag] += bool(tag)
+    if info.exit_code and not (counts["failure"] or counts["error"]):
+        case = Xml.SubElement(suite, "testcase", classname=info.kind, name="end of the run")
+        reason = ending_text(info.state, info.exit_code)
+        Xml.SubElement(case, "failure", message=reason, type=f"exit code {info.exit_code}")
+        counts["failure"] += 1
+    suite.set("tests", str(len(suite.findall("testcase"))))
     suite.set("failures", str(counts["failure"]))
     suite.set("errors", str(counts["error"]))
     suite.set("skipped", str(counts["skipped"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from xml.etree import ElementTree as Xml
 
 import pytest
 
@@ -270,6 +271,10 @@ def test_a_config_that_is_deleted_in_the_middle_of_a_replay(
     assert (len(shop.writes()), tomllib.loads(PAUSES.read_text())) == (4, {})
     last = ocsync("status", "--offline", "--json").data["last_run"]
     assert last["exit_code"] == 78
+    report = Xml.fromstring(ocsync("history", last["id"], "--report", "junit", "-").out)
+    [suite] = report
+    assert (suite.get("tests"), suite.get("failures")) == ("5", "1")
+    assert [f.get("message") for f in suite.iter("failure")] == ["sync config missing"]
 
 
 def test_someone_elses_pause_that_ends_between_two_parts_of_a_run(ocsync: Run, shop: Shop) -> None:
