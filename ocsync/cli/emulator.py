@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
         deliver_to: Annotated[list[str], _option(_START_PANEL, "deliver-to", "Also send messages to this host; loopback is always allowed.", "HOST")] = [],  # noqa: B006
         faults: Annotated[Path | None, _option(_TROUBLE_PANEL, "faults", "Apply the faults of a JSON list.", "FILE")] = None,
         latency: Annotated[float, _option(_TROUBLE_PANEL, "latency", "Delay each response.", "MS", min=0)] = 0.0,
-        rate: Annotated[float, _option(_TROUBLE_PANEL, "rate", "Answer 429 to more requests per second than this.", "N", min=0)] = 0.0,
+        rate: Annotated[float, _option(_TROUBLE_PANEL, "rate", "Answer 429 to more requests per second than this (0 = never).", "N", min=0)] = 0.0,
         retry_after: Annotated[Literal["given", "absent"], _option(_TROUBLE_PANEL, "retry-after", "Send those 429 responses with Retry-After (given) or without it (absent).")] = "given",
         sales: Annotated[float, _option(_TROUBLE_PANEL, "sales", "Take this many pieces per second from inventory, as orders do.", "N", min=0)] = 0.0,
         token_lifetime: Annotated[int, _option(_TROUBLE_PANEL, "token-lifetime", "Lifetime of access tokens, in seconds.", "S", min=1)] = 36000,
