@@ -131,9 +131,13 @@ class Terminal:
         """Type *text* and press enter."""
         self._screen.sendline(text)
 
+    def press(self, key: str) -> None:
+        """Press one key."""
+        self._screen.send(key)
+
     def interrupt(self) -> None:
         """Press Ctrl-C."""
-        self._screen.send("\x03")
+        self.press("\x03")
 
     def signal(self, number: int) -> None:
         """Send a signal to the command alone."""

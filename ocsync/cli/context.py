@@ -40,6 +40,7 @@ TOGETHER_SECONDS = 0.2
 """The seconds within which signals count as one: sent to the process group, and passed on."""
 _SHOW_ORPHANED_PAUSES = ("status", "window", "expire", "doctor")
 """The commands that show the pauses of dead windows themselves."""
+_CANCELLED = "cancelled; nothing was changed"
 _WITHOUT_WORKSPACE = ("init", "doctor", "emulator", "demo", "help")
 """The commands that use no workspace, or tell themselves which one they use."""
 
@@ -162,11 +163,17 @@ class Context:
         raise UsageError(f"{option} is missing", hint=f"ocsync {self.command} --help")
 
     def ask_secret(self, question: str) -> str:
-        """Return what is typed, which is not shown. Raises UsageError for an empty line."""
+        """Return what is typed, which is not shown.
+
+        Raises UsageError for an empty line, Interrupted at the end of the input (Ctrl-D).
+        """
         from getpass import getpass
 
         with self.console.hushed():
-            secret = getpass(question, stream=sys.stderr).strip()
+            try:
+                secret = getpass(question, stream=sys.stderr).strip()
+            except EOFError:
+                raise Interrupted("cancelled; no secret was stored") from None
         if secret:
             return secret
         raise UsageError("no secret was typed")
@@ -309,15 +316,19 @@ def _orphaned_pauses(folder: ProfileDir) -> list[str]:
 
 
 def _read_answer(question: str) -> str:
+    """Return what is typed. Raises Interrupted at Ctrl-C and at the end of the input (Ctrl-D)."""
     from ocsync.engine.signals import handled, interruption
 
     def leave(number: int) -> None:  # at once: the loop, which stops in order, stands still
-        raise interruption(number, "cancelled; nothing was changed")
+        raise interruption(number, _CANCELLED)
 
     with handled(leave):
         sys.stderr.write(escape_invisible(question))
         sys.stderr.flush()
-        return sys.stdin.readline().strip()
+        line = sys.stdin.readline()
+        if not line:
+            raise Interrupted(_CANCELLED)
+        return line.strip()
 
 
 async def _nap(stop: Event, seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import sys
@@ -10,6 +11,10 @@ from typing import Any
 
 import pytest
 
+from ocsync.cli.context import Context
+from ocsync.errors import Interrupted
+from ocsync.render.console import Console
+from ocsync.store import Workspace
 from tests.builders import Shop
 from tests.conftest import SECRET, Run
 
@@ -159,6 +164,18 @@ def test_login_on_a_terminal(shop: Shop, tmp_path: Path, monkeypatch: pytest.Mon
     child.close()
     assert child.exitstatus == 0
     assert json.loads((tmp_path / "kept.json").read_text()) == {f"{shop.url} emulator": "emulator"}
+
+
+def test_the_question_for_a_secret_can_be_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end_of_input(*_: object, **__: object) -> str:
+        raise EOFError
+
+    monkeypatch.setattr(getpass, "getpass", end_of_input)
+    context = Context("login", Console(), Workspace(tmp_path), "", no_input=False)
+    with pytest.raises(Interrupted, match="cancelled; no secret was stored"):
+        context.ask_secret("Client secret: ")
 
 
 def test_the_current_profile_changes_only_with_a_sign_in(

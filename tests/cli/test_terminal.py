@@ -114,7 +114,9 @@ def test_nobody_waits_for_a_turn_once_told_to_stop(busy: Run, shop: Shop, wait: 
 
 
 @pytest.mark.parametrize(
-    ("stop", "code"), [("key", 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"]
+    ("stop", "code"),
+    [("\x03", 130), ("\x04", 130), (signal.SIGTERM, 143)],
+    ids=["ctrl-c", "ctrl-d", "sigterm"],
 )
 def test_a_question_can_be_left(ocsync: Run, shop: Shop, stop: Any, code: int) -> None:
     [ref] = shop.stock(records=1)
@@ -123,7 +125,7 @@ def test_a_question_can_be_left(ocsync: Run, shop: Shop, stop: Any, code: int) -
     shop.call("PATCH", "/integrations/entitysync/products/inventoryrecords", {"Paused": False})
     child = Terminal("resume")
     child.expect(r"Pause inventory again for this run\? \[y/N\]")
-    child.interrupt() if stop == "key" else child.signal(stop)
+    child.press(stop) if isinstance(stop, str) else child.signal(stop)
     child.expect("cancelled; nothing was changed")
     ended = child.wait()
     assert ended.code == code, ended
