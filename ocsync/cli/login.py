@@ -150,7 +150,7 @@ def _ask_until_valid(ctx: Context, ask: Callable[[Context], T]) -> T:
             if not ctx.can_ask:
                 raise
             ctx.console.alert(error.message)
-            if error.hint:
+            if error.hint and not error.hint.startswith("ocsync "):
                 ctx.console.alert(f"  {error.hint}", "")
     return ask(ctx)
 
@@ -175,7 +175,9 @@ def _ask_secret_source(ctx: Context) -> SecretSource:
         ctx.console.info(f"{number}  {place}")
     choice = ctx.ask_text("Where is the client secret?", "--secret-env", "1")
     if choice not in _SECRET_PLACES:
-        raise UsageError(f"{choice} is not one of {', '.join(_SECRET_PLACES)}")
+        raise UsageError(
+            f"{choice} is not one of {', '.join(_SECRET_PLACES)}", hint="ocsync login --help"
+        )
     if choice == "3":
         return read_secret_source("", "", keyring=True)
     if choice == "2":
