@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -17,7 +18,8 @@ class OpenFile:
         self._file = file
 
     def __del__(self) -> None:
-        self._file.close()
+        with suppress(OSError):  # of a full disk, which was raised before
+            self._file.close()
 
     def read(self, offset: int, size: int) -> bytes:
         """Return the *size* bytes from *offset* on."""
@@ -29,20 +31,36 @@ class SpillFile(OpenFile):
     """A private file in *folder*, or where the system has temporary files if that is read-only."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = str(folder)
         try:
             file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - open as long as this is
         except OSError:
             file = tempfile.TemporaryFile()  # noqa: SIM115
+            self._folder = tempfile.gettempdir()
         super().__init__(file)
         self.size = 0
 
     def append(self, data: bytes | bytearray) -> int:
         """Append *data*; return the offset where it begins."""
         offset = self.size
-        self._file.seek(offset)
-        self._file.write(data)
+        try:
+            self._file.seek(offset)
+            self._file.write(data)
+        except OSError as error:
+            raise self._named(error) from error
         self.size += len(data)
         return offset
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return the *size* bytes from *offset* on."""
+        try:
+            return super().read(offset, size)
+        except OSError as error:  # data that is still in a buffer is written first
+            raise self._named(error) from error
+
+    def _named(self, error: OSError) -> OSError:
+        """Return *error*, such as that of a full disk, with the folder."""
+        return OSError(error.errno, f"{error.strerror} (for a temporary file)", self._folder)
 
 
 class Partitions:
