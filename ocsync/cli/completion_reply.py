@@ -6,8 +6,8 @@ first line, `words`, `files` or `folders`, and a candidate a line, with its desc
 tabulator. A candidate that ends with `/` or `=` is only the beginning of a word.
 
 PowerShell drops empty arguments, so it passes the words by `_OCSYNC_WORDS`, as they are typed. It
-decodes answers by the code page of the console and inserts candidates as they are, so they come as
-JSON without other than ASCII characters, and quoted.
+decodes answers by the code page of the console and inserts candidates as they are, so they come
+quoted, in JSON that is ASCII.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def register(app: typer.Typer) -> None:
         token_lifetime: Annotated[int, _option(_TROUBLE_PANEL, "token-lifetime", "Lifetime of access tokens, in seconds.", "S", min=1)] = 36000,
         refresh_lifetime: Annotated[int, _option(_TROUBLE_PANEL, "refresh-lifetime", "Lifetime of refresh tokens, in seconds (0 = none).", "S", min=0)] = 0,
         product_lag: Annotated[float, _option(_TROUBLE_PANEL, "product-index-lag", "Show a write in lists of products only after this time.", "MS", min=0)] = 0.0,
-        lag_get: Annotated[bool, _option(_TROUBLE_PANEL, "product-get-lags", "Show it in the GET of one product only then, too.")] = False,
+        lag_get: Annotated[bool, _option(_TROUBLE_PANEL, "product-get-lags", "Apply that delay to the GET of one product too.")] = False,
         reference_lag: Annotated[float, _option(_TROUBLE_PANEL, "reference-lag", "Refuse references to a new entity for this time.", "MS", min=0)] = 0.0,
         delivery_delay: Annotated[float, _option(_TROUBLE_PANEL, "delivery-delay", "Send each message after this time.", "MS", min=0)] = 0.0,
         duplicates: Annotated[int, _option(_TROUBLE_PANEL, "duplicates", "Send every Nth message twice.", "N", min=0)] = 0,

@@ -121,7 +121,8 @@ Reason = Annotated[
     str, typer.Option("--reason", metavar="TEXT", help="Reason for the pause, shown by status.")
 ]
 Adopt = Annotated[
-    bool, typer.Option("--adopt", help="Take over a pause made elsewhere; ocsync then ends it too.")
+    bool,
+    typer.Option("--adopt", help="Take over a pause made elsewhere; ocsync then unpauses it too."),
 ]
 SecretCommand = Annotated[
     str, typer.Option("--secret-command", metavar="CMD", help="Command that prints the secret.")

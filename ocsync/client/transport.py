@@ -144,7 +144,9 @@ class Answer(httpx.Response):
 
 
 def header_of(response: httpx.Response, name: str) -> str:
-    """Return the header *name* of *response*, empty without one; "?" is a byte that is no text."""
+    """Return the header *name* of *response*, empty without one; "?" stands for bytes that are not
+    UTF-8.
+    """
     if not isinstance(response, Answer):
         text: str = response.headers.get(name, "")
         return text

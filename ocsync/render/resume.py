@@ -93,7 +93,7 @@ def _pause_lines(result: ResumeReport) -> Iterator[Line]:
         longest = max(seconds for _, seconds in result.unpaused)
         yield "▶", f"  {names}  running again; paused for {duration(longest)}"
     for one in result.lost_pauses:
-        ended = "had no sync config any longer" if one.deleted else "was no longer paused"
+        ended = "no longer had a sync config" if one.deleted else "was no longer paused"
         yield "!", f"  {one.target}  {ended} when the last change was sent"
     for kept in result.still_paused:
         yield "‖", f"  {kept.target}  stays paused: {kept.why}"

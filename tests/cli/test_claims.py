@@ -263,7 +263,7 @@ def test_a_config_that_is_deleted_in_the_middle_of_a_replay(
             assert ocsync("pause", "inventory").code == 0
         result = ocsync("resume", "--concurrency", "1")
     assert result.code == 78, result
-    assert "! inventory  had no sync config any longer" in result.out
+    assert "! inventory  no longer had a sync config" in result.out
     text = "sent, but partly without a sync config: up to 4 changes of inventory may not be"
     assert text in result.out
     assert "next: ocsync delivery bind inventory CONFIG, then ocsync resync --run" in result.err

@@ -201,8 +201,8 @@ class Replay:
         if outcome.state is State.DONE:
             self._note_done(step)
             if tries > 1:
-                text = f"refused at first, as what it depends on was new; sent {tries} times"
-                outcome = msgspec.structs.replace(outcome, message=text)
+                text = "refused at first because something it depends on was new"
+                outcome = msgspec.structs.replace(outcome, message=f"{text}; sent {tries} times")
         return outcome
 
     def _reference_tries(self) -> int:
