@@ -38,7 +38,7 @@ REVERT_SOURCE = "rollback "
 class Entry(
     msgspec.Struct,
     frozen=True,
-    gc=False,
+    gc=False,  # what it refers to never refers to it
     omit_defaults=True,
     kw_only=True,
     tag_field="type",

@@ -104,6 +104,7 @@ def _rows(
     start = 1 + skipped
     try:
         for row in reader:
+            # nearly every row begins with a character that can be seen
             if (row and "!" <= row[0] < "\x7f") or not all(map(is_blank, row)):
                 yield Row(start, row)
             start = reader.line_num + skipped + 1

@@ -18,11 +18,14 @@ from ocsync.schema import KINDS, ref_key
 from ocsync.store import ProfileDir
 from ocsync.store.number_ranges import NumberRanges
 
-SPILL_REFS = 400_000
+SPILL_REFS = 350_000
 """Most refs whose edits are folded in memory at a time, where these are independent of each other.
 """
 KEPT_CHANGES = 150_000
 """Most changes whose plan is kept in memory, where these are independent of each other."""
+
+
+_encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
 class PlanDraft(NamedTuple):
@@ -153,7 +156,7 @@ def fingerprint(plan: Plan, folder: ProfileDir, *, pinned: bool = True) -> str:
     identity = (folder.profile.name, folder.profile.api_url, pin.id if pin else "")
     digest = hashlib.sha256(msgspec.json.encode(identity))
     for step in plan.steps:
-        digest.update(msgspec.json.encode(step, order="sorted"))
+        digest.update(_encode_sorted(step))
     return digest.hexdigest()[:32]
 
 
