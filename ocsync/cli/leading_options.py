@@ -11,7 +11,8 @@ GROUPS = frozenset(("profile", "stage", "history", "delivery", "listen"))
 def behind_command(words: list[str]) -> list[str]:
     """Return *words* with the common options in front of the command moved behind it.
 
-    Words that do not begin with such an option, or name no command, are returned as they are.
+    Words that do not begin with such an option, or name no command, are returned as they are. An
+    option that is none of these is left as the first word.
     """
     if len(words) < 2:
         return words
@@ -34,4 +35,6 @@ def behind_command(words: list[str]) -> list[str]:
             leading, rest = [*leading, *rest[:size]], rest[size:]
         else:
             break
+    if rest and not path and rest[0].startswith("-"):
+        return rest  # one that is wrong here, or --help: it is answered before any other
     return [*path, *leading, *rest] if path else words

@@ -97,6 +97,12 @@ def test_the_groups_are_those_of_the_outline() -> None:
     assert {group for group, _ in names} == GROUPS
 
 
+def test_a_wrong_option_is_named_behind_a_right_one(run: Run) -> None:
+    failed = run("--profile", "x", "--oops", "status")
+    assert (failed.code, "No such option: --oops" in failed.err) == (64, True), failed
+    assert run("--json", "--version").out == run("--version").out
+
+
 @pytest.mark.parametrize(("line", "text", "help_line"), [
     ("plan --explain", "--explain must be followed by REF", "plan"),
     ("plan --report html", "--report must be followed by markdown|html FILE", "plan"),
