@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ocsync.groups import in_groups
+from ocsync.groups import MOST_BYTES, in_groups
 
 
 @pytest.mark.parametrize("number", [0, 1, 999, 1_000, 2_001])
@@ -23,5 +23,23 @@ def test_items_before_an_error_are_yielded_before_it() -> None:
 
     groups = in_groups(broken())
     assert [len(next(groups)), next(groups)] == [1_000, [1_000, 1_001]]
+    with pytest.raises(KeyError):
+        next(groups)
+
+
+def test_large_items_are_few_in_a_group() -> None:
+    sizes = [1] * 1_500 + [MOST_BYTES // 4] * 10 + [MOST_BYTES * 3] * 2
+    groups = list(in_groups(iter(sizes), lambda size: size))
+    assert [size for group in groups for size in group] == sizes
+    assert [len(group) for group in groups] == [1_000, 504, 4, 3, 1]
+
+
+def test_items_before_an_error_are_yielded_before_it_whatever_they_weigh() -> None:
+    def broken() -> Iterator[int]:
+        yield from (1, 2)
+        raise KeyError
+
+    groups = in_groups(broken(), lambda _: MOST_BYTES)
+    assert [next(groups), next(groups)] == [[1], [2]]
     with pytest.raises(KeyError):
         next(groups)

@@ -9,7 +9,7 @@ read-only or null are left out.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -17,9 +17,10 @@ import msgspec
 from ocsync.diff import writable_fields
 from ocsync.errors import UsageError
 from ocsync.field_paths import flatten
+from ocsync.groups import in_groups
 from ocsync.intake.field_values import expand_models
 from ocsync.intake.json_documents import JsonItem, ListPage, read_items
-from ocsync.intake.record import InputFile, ParsedLine, known_ref
+from ocsync.intake.record import InputFile, ParsedLine, ParsedLines, known_ref
 from ocsync.models import Entry, Fields, Op
 from ocsync.plurals import count
 from ocsync.schema import ID_PATTERN, ID_RULE, Kind, field_at, has_all_ids, kind_of, make_ref
@@ -37,6 +38,8 @@ class _Record(msgspec.Struct, forbid_unknown_fields=True):
 
 _decode = msgspec.json.Decoder(_Record).decode
 _NO_REF = "has no ref; for OrderCloud's own JSON, give --kind"
+_BYTES_PER_CHARACTER = 10
+"""Bytes that a character of JSON takes, in the text and in small values that are made of it."""
 _MOST_NAMES = 6
 """Most fields that a note names."""
 
@@ -47,18 +50,34 @@ def read_lines(
     kind: Kind | None,
     note: Callable[[str], None],
     constants: Mapping[str, str],
-) -> Iterator[ParsedLine]:
-    """Yield a parsed line for each object in *text*.
+) -> Iterator[ParsedLines]:
+    """Yield a parsed line for each object in *text*, many at a time.
 
     Objects without `ref` are entities of *kind*, each with the *constants*. *note* receives what is
     left out of them, and that a page is not the whole list.
     """
     entities = _Entities(origin, kind, constants) if kind else None
     total = 0
-    for item in read_items(text):
-        if isinstance(item, ListPage):
-            total = max(total, item.total)
-            continue
+    for group in in_groups(read_items(text), _bytes_of):
+        items = [item for item in group if isinstance(item, JsonItem)]
+        total = max([total, *(page.total for page in group if isinstance(page, ListPage))])
+        yield ParsedLines(len(items), _parsed(origin, items, entities))
+    if entities and entities.number < total:
+        here = f"{entities.number:,} of the list's {count(total, 'entity')}"
+        note(f"{origin.label} holds {here}; for all of them: ocsync export {entities.kind.name}")
+    for left_out in entities.left_out() if entities else ():
+        note(f"{origin.label}: {left_out}")
+
+
+def _bytes_of(item: JsonItem | ListPage) -> int:
+    """Return about how many bytes *item* takes, as a value and as text."""
+    return _BYTES_PER_CHARACTER * len(item.text) if isinstance(item, JsonItem) else 0
+
+
+def _parsed(
+    origin: InputFile, items: Iterable[JsonItem], entities: _Entities | None
+) -> Iterator[ParsedLine]:
+    for item in items:
         is_object = isinstance(item.value, dict)
         if item.fault:
             yield _refused(origin, item, "", item.fault)
@@ -68,11 +87,6 @@ def read_lines(
             yield _refused(origin, item, "", _NO_REF)
         else:
             yield _parse_line(origin, item)
-    if entities and entities.number < total:
-        here = f"{entities.number:,} of the list's {count(total, 'entity')}"
-        note(f"{origin.label} holds {here}; for all of them: ocsync export {entities.kind.name}")
-    for left_out in entities.left_out() if entities else ():
-        note(f"{origin.label}: {left_out}")
 
 
 def _refused(

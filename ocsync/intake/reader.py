@@ -19,7 +19,6 @@ import msgspec
 
 from ocsync.characters import replace_undecodable
 from ocsync.errors import InputError, Problem, UsageError
-from ocsync.groups import in_groups
 from ocsync.intake import csv_rows, jsonl, table
 from ocsync.intake.against import EarlierFile
 from ocsync.intake.field_values import FieldError, is_word_for_no_value, validate
@@ -221,8 +220,8 @@ def _lines(
     constants = constants_of(settings)
     with closing(_decoded_lines(origin, buffered, head, settings.encoding)) as text:
         if file_format == "jsonl" and constants is not None:
-            for lines in in_groups(jsonl.read_lines(origin, text, row_kind, note, constants)):
-                yield origin, ParsedLines(len(lines), lines)
+            for group in jsonl.read_lines(origin, text, row_kind, note, constants):
+                yield origin, group
         elif file_format == "jsonl":
             yield from read_table(origin, json_rows(origin, read_items(text), settings))
         else:

@@ -58,6 +58,8 @@ from ocsync.suggestions import with_suggestion
 
 _NUMBER_DIGITS = 15
 """Significant digits that a spreadsheet keeps of a number; it replaces later ones by zeros."""
+_CELL_BYTES = 16
+"""Bytes that a cell takes in its row and in its column, without its text."""
 _NONE = re.compile("(?!)")
 
 
@@ -76,12 +78,17 @@ def read_lines(
         raise InputError(f"{origin.label}: {subject} is empty; it needs a header row")
     kind, header = read_header(origin, first, kind_name, note)
     table = _Table(origin, header, kind)
-    for group in in_groups(rows):
+    for group in in_groups(rows, _bytes_of):
         named = table.named_part(group)
         if named:
             yield table.parse(named)
         if len(named) < len(group):
             raise table.unnamed_error(group[len(named)])
+
+
+def _bytes_of(row: Row) -> int:
+    """Return about how many bytes *row* takes while its group is read by columns."""
+    return _CELL_BYTES * len(row.cells) + len("".join(row.cells))
 
 
 class PlainTable(NamedTuple):

@@ -614,3 +614,20 @@ def test_the_objects_in_a_list_have_the_types_of_their_fields(breaks: str, fault
         assert fault in refused(line, "p.jsonl").problems[0].why
     else:
         assert len(read(line, "p.jsonl")) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "line"),
+    [
+        ("wide.csv", "ref,Name" + ",#" * 50_000, "product/p,N" + "," * 50_000),
+        ("long.csv", "ref,Name,#note", f"product/p,N,{'x' * 100_000}"),
+        ("long.jsonl", "", json.dumps({"ref": "product/p", "fields": {"xp.a": "x" * 100_000}})),
+    ],
+)
+def test_few_large_rows_are_in_memory_at_a_time(name: str, head: str, line: str) -> None:
+    numbers: list[int] = []
+    data = "\n".join([head, *[line] * 90]).encode()
+    with contextlib.suppress(InputError):
+        read(data, name, observe=lambda lines: numbers.append(len(lines)))
+    assert sum(numbers) == 90
+    assert max(numbers) <= 45
