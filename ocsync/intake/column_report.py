@@ -132,11 +132,10 @@ class ColumnReport:
         return {problem.field for problem in problems}
 
     def ordered_columns(self) -> list[Column]:
-        """Return the columns in the file's order, empty ones included."""
-        for name in self._column_numbers:
-            self._column(name)
-        first = len(self._column_numbers)
-        return sorted(self.columns.values(), key=lambda c: self._column_numbers.get(c.name, first))
+        """Return the columns in the file's order, empty ones included, and then the others."""
+        numbers = self._column_numbers
+        own = [self._column(name) for name in sorted(numbers, key=numbers.__getitem__)]
+        return [*own, *(c for name, c in self.columns.items() if name not in numbers)]
 
     def count_empty(self, column: Column) -> int:
         """Return the number of lines with a usable ref in which *column* is empty."""

@@ -93,6 +93,16 @@ def test_a_dry_run_of_a_wrong_file_counts_and_shows_what_is_wrong(ocsync: Run) -
     assert staged(ocsync) == []
 
 
+def test_a_dry_run_shows_the_columns_of_the_file_before_wrong_lines(ocsync: Run) -> None:
+    Path("stock.csv").write_text(
+        "ProductID,InventoryRecordID,QuantityAvailable,AddressID\nP,R1,5\nP,R2,5,\n"
+    )
+    result = ocsync("stage", "import", "stock.csv", "--kind", "inventory", "--dry-run", "--json")
+    assert [column["name"] for column in result.data["columns"]] == [
+        "ProductID", "InventoryRecordID", "QuantityAvailable", "AddressID", "(line)",
+    ]  # fmt: skip
+
+
 def test_a_dry_run_finds_what_only_shows_beside_other_entries(ocsync: Run) -> None:
     ocsync("stage", "put", "category/C/A", "Name=a", "ParentID=B")
     line = '{"op": "put", "ref": "category/C/B", "fields": {"Name": "b", "ParentID": "A"}}\n'
