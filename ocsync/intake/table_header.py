@@ -128,10 +128,11 @@ def _parse_header(origin: InputFile, row: Row, kind: Kind | None) -> Header:
         for index, name in enumerate(names)
         if name and name not in RESERVED and name not in ids and not name.startswith(COMMENT)
     )
+    firsts = dict(zip(reversed(names), reversed(range(len(names))), strict=True))
     problems = [
         origin.problem(row.number, index, name, name, "appears twice")
         for index, name in enumerate(names)
-        if name and name in names[:index] and not name.startswith(COMMENT)
+        if name and firsts[name] < index and not name.startswith(COMMENT)
     ]
     for name in kind.needed_ids if kind and ids else (() if kind else ("ref",)):
         if name not in indexes:
@@ -141,7 +142,7 @@ def _parse_header(origin: InputFile, row: Row, kind: Kind | None) -> Header:
     listed_fields = {""}
     for column in columns:
         index, name, reason = column.position, names[column.position], ""
-        if first_indexes.setdefault(column.key, index) != index and name not in names[:index]:
+        if first_indexes.setdefault(column.key, index) != index and firsts[name] == index:
             reason = f"appears twice, as {names[first_indexes[column.key]]} and as {name}"
         elif own_id and column.key == _OWN_ID:
             reason = f"is {own_id}, which has its own column"
