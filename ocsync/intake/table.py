@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import repeat
 from typing import Any, NamedTuple
@@ -78,12 +78,24 @@ def read_lines(
         raise InputError(f"{origin.label}: {subject} is empty; it needs a header row")
     kind, header = read_header(origin, first, kind_name, note)
     table = _Table(origin, header, kind)
-    for group in in_groups(rows, _bytes_of):
+    groups = in_groups(rows, _bytes_of)
+    for group in groups:
         named = table.named_part(group)
         if named:
             yield table.parse(named)
         if len(named) < len(group):
-            raise table.unnamed_error(group[len(named)])
+            raise _with_later_error(table.unnamed_error(group[len(named)]), groups)
+
+
+def _with_later_error(error: InputError, groups: Iterable[Sequence[Row]]) -> InputError:
+    """Return *error*, and what keeps later rows from being read: both in one round."""
+    try:
+        for _ in groups:
+            pass
+    except InputError as other:
+        problems = [*error.problems, *other.problems]
+        return InputError(error.message, problems, hint=error.hint or other.hint)
+    return error
 
 
 def _bytes_of(row: Row) -> int:

@@ -631,3 +631,12 @@ def test_few_large_rows_are_in_memory_at_a_time(name: str, head: str, line: str)
         read(data, name, observe=lambda lines: numbers.append(len(lines)))
     assert sum(numbers) == 90
     assert max(numbers) <= 45
+
+
+@pytest.mark.parametrize("number", [0, 1_500, 5_000])
+def test_a_column_without_a_name_and_undecodable_text_are_reported_together(number: int) -> None:
+    lines = [b"ref,,Name", b"product/p,x,N", *[b"product/p,,N"] * number, b"product/q,,\xff"]
+    found = [(p.line, p.why.partition(":")[0]) for p in refused(b"\n".join(lines)).problems]
+    assert [line for line, _ in found] == [2, number + 3]
+    assert "without a name" in found[0][1]
+    assert "is not utf-8 text" in found[1][1]
