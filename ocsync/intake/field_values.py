@@ -227,12 +227,14 @@ def expand_models(kind: Kind, document: Fields) -> Fields:
 
 def validate(entry: Entry) -> Iterable[FieldError]:
     """Return every fault that keeps *entry* from being staged."""
-    ref, fields = entry.ref, entry.fields
-    checks = plain_checks(ref[: ref.find("/")], entry.op, *fields) if not entry.expect else ()
+    ref, fields, expect = entry.ref, entry.fields, entry.expect
+    checks: tuple[Check, ...] = ()
+    if expect.keys() <= fields.keys():
+        checks = plain_checks(ref[: ref.find("/")], entry.op, *fields)
     if not checks:
         return _faults(entry)
-    for check, value in zip(checks, fields.values(), strict=True):
-        if not check(value):
+    for check, (path, value) in zip(checks, fields.items(), strict=True):
+        if not check(value) or (path in expect and not check(expect[path])):
             return _faults(entry)
     return ()  # as nearly every line of a file
 

@@ -45,7 +45,7 @@ from ocsync.intake.record import (
 )
 from ocsync.intake.table_header import kind_named
 from ocsync.intake.unchanged import changed_part
-from ocsync.models import Entry, Op
+from ocsync.models import Entry, Fields, Op
 from ocsync.schema import field_at, kind_of
 
 MAX_PROBLEMS = 1000
@@ -313,7 +313,8 @@ def _valid_entries(
                     entry = changed_part(entry, is_known=line.compares)
                     if entry is None:
                         unchanged()
-                is_valid = line.is_valid and entry is not None and entry.op is not Op.PUT
+                is_changed = entry is not line.entry  # it may be a put, or expect earlier values
+                is_valid = line.is_valid and not is_changed
                 if entry and not (is_valid or line.problems) and (faults := validate(entry)):
                     line.problems.extend(_problems(origin, line, faults))
                 if line.odd_cells:
@@ -322,7 +323,8 @@ def _valid_entries(
                     wrong += 1
                     problems += line.problems[: MAX_PROBLEMS - len(problems)]
                 elif entry is not None and not wrong:
-                    if not line.is_valid and (cells := _words_for_no_value(entry)):
+                    own = line.entry or entry
+                    if not line.is_valid and (cells := _words_for_no_value(entry, own.expect)):
                         count_odd(origin.place, cells)
                     entries.append(entry)
             if observe is not None:
@@ -351,10 +353,14 @@ def _problems(
         yield Problem(origin.label, line.number, column, *fault, origin.sheet)
 
 
-def _words_for_no_value(entry: Entry) -> OddCells:
-    """Return the texts of *entry* that programs write where they have no value."""
+def _words_for_no_value(entry: Entry, own: Fields) -> OddCells:
+    """Return the texts of *entry* that programs write where they have no value.
+
+    Of the expected values those count that are among its line's *own*, not of an earlier file.
+    """
     odd: dict[tuple[Oddity, str], str] = {}
-    for prefix, fields in (("", entry.fields), ("expect.", entry.expect)):
+    expect = {path: value for path, value in entry.expect.items() if path in own}
+    for prefix, fields in (("", entry.fields), ("expect.", expect)):
         for path, value in fields.items():
             if is_word_for_no_value(value):
                 field = field_at(kind_of(entry.ref), path)

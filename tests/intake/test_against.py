@@ -53,6 +53,27 @@ def test_a_new_row_without_a_required_field_is_not_put(ocsync: Run) -> None:
     assert staged(ocsync) == []
 
 
+@pytest.mark.parametrize("name", ["plain", "n\u00e4me"])
+def test_a_wrong_earlier_value_is_refused_whatever_else_is_in_the_row(
+    ocsync: Run, name: str
+) -> None:
+    head = "BuyerID,UserID,FirstName,TermsAccepted\n"
+    write(f"{head}B,U,{name},soon\n", f"{head}B,U,{name},2026-01-31\n")
+    words = ("--against", "last.csv", "--kind", "buyer-user")
+    refused = ocsync("stage", "import", "new.csv", *words)
+    assert refused.code == 65
+    assert 'expect.TermsAccepted  "soon"  is not a date' in refused.err
+
+
+def test_a_word_in_the_earlier_file_is_not_noted_as_one_of_this_file(ocsync: Run) -> None:
+    head = "ProductID,Name,Description,Active\n"
+    write(f"{head}P,N,NULL,true\n", f"{head}P,NULL,text,yes\n")
+    done = ocsync("stage", "import", "new.csv", "--against", "last.csv", "--kind", "product")
+    assert done.code == 0
+    assert "1 of Name is a word that may mean no value (NULL)" in done.err
+    assert "Description" not in done.err
+
+
 def test_rows_that_are_new_are_refused_left_out_or_made(ocsync: Run, shop: Shop) -> None:
     write(new=NEW + "P,new,1,wh\nP,newer,2,wh\n")
     words = ("stage", "import", "new.csv", "--against", "last.csv")

@@ -561,7 +561,7 @@ PLAIN = [1, 0, -1, 2**31, True, False, None, "", " ", "a", "x" * 101, "2026-01-0
                 max_size=12,
             ),
             expect=st.dictionaries(
-                st.sampled_from([*kind.fields, "xp.a"]), st.sampled_from(PLAIN), max_size=1
+                st.sampled_from([*kind.fields, "xp.a"]), st.sampled_from(PLAIN), max_size=2
             ),
         )
     )
