@@ -89,6 +89,8 @@ _FIELD_WORDS = frozenset(
     for word in (target, *_ALIASES.get(target, "").split())
 )
 """The names of fields and IDs, and words for them, as `_key` writes them."""
+_LEAST_ZEROS = 50
+"""Bytes of UTF-16 of which one at least is zero: blanks, digits and marks are in every text."""
 _NUMBER_TYPES = (FieldType.INTEGER, FieldType.NUMBER)
 _NOT_SURE = "  # not sure:"
 _DOUBTFUL_LINE = re.compile(rf"^(?:# )?(\S+) = .*{_NOT_SURE}", re.MULTILINE)
@@ -205,11 +207,12 @@ def _checked(name: str, sample: _Sample) -> _Sample:
 def _decode(data: bytes) -> tuple[str, str]:
     """Return the text, and its encoding where that has to be named.
 
-    Text without a byte order mark is UTF-16 where every other byte is zero, as for Latin letters.
+    Text without a byte order mark is UTF-16 where many bytes are zero: every other one for Latin
+    letters.
     """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", "replace"), ""
-    if b"\0" in data:
+    if data.count(0) > len(data) / _LEAST_ZEROS:
         is_little = data[1::2].count(0) > data[::2].count(0)
         name = "utf-16-le" if is_little else "utf-16-be"
         return data.decode(name, "replace"), name

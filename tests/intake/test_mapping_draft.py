@@ -156,6 +156,16 @@ def test_sheets_and_files_that_are_no_tables() -> None:
             draft(data, name)
 
 
+def test_a_stray_zero_byte_does_not_hide_the_columns(ocsync: Run) -> None:
+    Path("list.csv").write_bytes(b"ref,Qty\n" + b"inventory/P/R,5\n" * 9 + b"inventory/P/S,\0\n")
+    shown = ocsync("stage", "import", "list.csv", "--kind", "inventory", "--dry-run")
+    assert "contains a NUL" in shown.err
+    assert [line.split()[:2] for line in shown.out.splitlines()[2:]] == [
+        ["ref", "-"],
+        ["Qty", "QuantityAvailable"],
+    ]
+
+
 def test_a_foreign_header_leads_to_a_mapping(ocsync: Run, shop: Shop) -> None:
     Path("list.csv").write_text(
         STOCK.replace("Nummer;Ort;Menge", "Artikel;Lager;Qty on hand"), "cp1252"
