@@ -287,9 +287,10 @@ def _stages() -> dict[str, Callable[..., Any]]:
     from ocsync.engine.pause.pausing import unpause_target
     from ocsync.engine.resume.close import close_run
     from ocsync.engine.verify.readback import ReadBack
-    from ocsync.store import Journal, Run
+    from ocsync.store import Journal, Run, log
 
     return {
+        "group": log.encode_lines,
         "plan": Run.write_plan,
         "record": Run.write_info,
         "return": Journal.return_entries,
