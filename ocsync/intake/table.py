@@ -60,7 +60,8 @@ _NUMBER_DIGITS = 15
 """Significant digits that a spreadsheet keeps of a number; it replaces later ones by zeros."""
 _CELL_BYTES = 16
 """Bytes that a cell takes in its row and in its column, without its text."""
-_NONE = re.compile("(?!)")
+_NO_TEXT = re.compile("(?!)")
+"""Pattern that no text has."""
 
 
 def read_lines(
@@ -115,10 +116,10 @@ class PlainTable(NamedTuple):
 
 
 def plain_table(origin: InputFile, first: Row, kind_name: str) -> PlainTable | None:
-    """Return the plain texts of a table with the header *first*; None where rows say more than
-    their ref and values, or where a value is not read from its cell alone.
+    """Return the plain texts of a table with the header *first*, or None.
 
-    Raises InputError where the header is wrong.
+    There are none where rows say more than their ref and values, or where a value is not read from
+    its cell alone. Raises InputError where the header is wrong.
     """
     kind, header = read_header(origin, first, kind_name, lambda _: None)
     own = kind if kind and header.ref_index < 0 else None
@@ -156,9 +157,9 @@ def plain_table(origin: InputFile, first: Row, kind_name: str) -> PlainTable | N
 
 
 class _Notes:
-    """Remarks on the cells of *rows*, by the index of the row.
+    """Remarks on the cells of *rows*, by the index of the row, which counts from 0.
 
-    *unchecked* are the rows with a value that is not surely right.
+    *unchecked* are the indexes of rows with a value that is not surely right.
     """
 
     def __init__(self, origin: InputFile, rows: Sequence[Row]) -> None:
@@ -167,16 +168,17 @@ class _Notes:
         self.odd_cells: dict[int, dict[tuple[Oddity, str], str]] = defaultdict(dict)
         self.unchecked: set[int] = set()
 
-    def add_problem(self, row: int, index: int, field: str, value: str, reason: str) -> None:
-        """Add a problem with the cell at *index* of a row; -1 stands for the whole row."""
-        number = self._rows[row].number
-        self.problems[row].append(self._origin.problem(number, index, field, value, reason))
+    def add_problem(self, index: int, column: int, field: str, value: str, reason: str) -> None:
+        """Add a problem with the cell in *column* of the row at *index*; -1 for the whole row."""
+        line = self._rows[index].number
+        self.problems[index].append(self._origin.problem(line, column, field, value, reason))
 
 
 class _Rows(NamedTuple):
-    """Rows of a group, where they have these *indexes*, and their cells by column.
+    """Rows of a group, their *indexes* in the group, and their cells by column.
 
-    Those at the places *typed* have types of cells, those at *faulty* have faults of cells.
+    *typed* and *faulty* are the positions, among these rows, of those whose cells have types or
+    faults.
     """
 
     rows: Sequence[Row]
@@ -195,7 +197,7 @@ class _Rows(NamedTuple):
         return cls(rows, indexes, columns, typed, faulty)
 
     def part(self, indexes: Sequence[int]) -> _Rows:
-        """Return the rows at *indexes*."""
+        """Return the rows at *indexes* of these, which are a whole group."""
         if len(indexes) == len(self.rows):
             return self
         return _Rows.of([self.rows[index] for index in indexes], indexes)
@@ -213,9 +215,9 @@ class _Table:
     def named_part(self, rows: Sequence[Row]) -> Sequence[Row]:
         """Return *rows* up to the first one with a value in a column without a name."""
         if self._header.unnamed:
-            for number, row in enumerate(rows):
+            for index, row in enumerate(rows):
                 if self._is_whole(row) and self._unnamed_values(row):
-                    return rows[:number]
+                    return rows[:index]
         return rows
 
     def unnamed_error(self, row: Row) -> InputError:
@@ -255,10 +257,10 @@ class _Table:
     def _parse_whole(self, group: _Rows) -> ParsedLines:
         """Return the parsed lines of rows that are whole: column by column."""
         header, rows, notes = self._header, group.rows, _Notes(self._origin, group.rows)
-        for number in group.faulty:
-            row = rows[number]
-            for index, reason in row.cell_faults.items():
-                notes.add_problem(number, index, header.names[index], row.cells[index], reason)
+        for index in group.faulty:
+            cells = rows[index].cells
+            for column, reason in rows[index].cell_faults.items():
+                notes.add_problem(index, column, header.names[column], cells[column], reason)
         ops = self._ops(rows, notes)
         replaces = self._flags(rows, header.replace_index, notes)
         exists = self._flags(rows, header.exists_index, notes)
@@ -270,15 +272,15 @@ class _Table:
             part, readers = group.part(indexes), self._readers_of(kind, op)
             fields, expected = self._fields(part, kind, readers, notes)
             prefix = self._origin.source_prefix
-            for number, row, own, other in zip(
+            for index, row, values, expect in zip(
                 part.indexes, part.rows, fields, expected, strict=True
             ):
-                entries[number] = Entry(
+                entries[index] = Entry(
                     op=op,
-                    ref=refs[number],
-                    fields=own,
-                    expect=other,
-                    replace=replaces[number],
+                    ref=refs[index],
+                    fields=values,
+                    expect=expect,
+                    replace=replaces[index],
                     source=f"{prefix}{row.number}",
                 )
             if readers.are_checked:
@@ -286,19 +288,21 @@ class _Table:
                     checked.update(part.indexes)
                 else:
                     pairs = zip(part.indexes, fields, expected, strict=True)
-                    checked.update(number for number, own, other in pairs if own and not other)
+                    checked.update(
+                        index for index, values, expect in pairs if values and not expect
+                    )
         checked -= notes.unchecked
         lines = (
             ParsedLine(
                 row.number,
                 entry,
-                notes.problems.get(number) or [],
+                notes.problems.get(index) or [],
                 header.column_numbers,
-                notes.odd_cells.get(number, {}) if entry else {},
-                compares[number],
-                number in checked,
+                notes.odd_cells.get(index, {}) if entry else {},
+                compares[index],
+                index in checked,
             )
-            for number, (row, entry) in enumerate(zip(rows, entries, strict=True))
+            for index, (row, entry) in enumerate(zip(rows, entries, strict=True))
         )
         is_plain = not (notes.problems or notes.odd_cells) and len(checked) == len(rows)
         plain = [entry for entry in entries if entry] if is_plain and not any(compares) else None
@@ -306,55 +310,55 @@ class _Table:
 
     def _ops(self, rows: Sequence[Row], notes: _Notes) -> list[str | None]:
         """Return the op that each row names, "" for the kind's default; None for a wrong one."""
-        index = self._header.op_index
-        if index < 0:
+        column = self._header.op_index
+        if column < 0:
             return [""] * len(rows)
         ops = list[str | None]()
-        for number, row in enumerate(rows):
-            op = stripped(row.cells[index]).casefold()
+        for index, row in enumerate(rows):
+            op = stripped(row.cells[column]).casefold()
             is_wrong = op and op not in list(Op)
             if is_wrong:
-                notes.add_problem(number, index, "op", op, "is not one of set, put, adjust, assign")
+                reason = "is not one of set, put, adjust, assign"
+                notes.add_problem(index, column, "op", op, reason)
             ops.append(None if is_wrong else op)
         return ops
 
-    def _flags(self, rows: Sequence[Row], index: int, notes: _Notes) -> list[bool]:
-        """Return whether the cell at *index* of each row says yes; no without such a column."""
-        if index < 0:
+    def _flags(self, rows: Sequence[Row], column: int, notes: _Notes) -> list[bool]:
+        """Return whether the cell in *column* of each row says yes; no without such a column."""
+        if column < 0:
             return [False] * len(rows)
         flags = list[bool]()
-        for number, row in enumerate(rows):
-            text = stripped(row.cells[index])
+        for index, row in enumerate(rows):
+            text = stripped(row.cells[column])
             try:
                 flags.append(bool(text) and bool(read_text(Field(FieldType.BOOLEAN), text)))
             except ValueError as error:
-                notes.add_problem(number, index, self._header.names[index], text, str(error))
+                notes.add_problem(index, column, self._header.names[column], text, str(error))
                 flags.append(False)
         return flags
 
     def _refs(self, group: _Rows, notes: _Notes) -> list[Ref]:
         """Return the ref of each row, or "" after adding the problem that it has none."""
-        kind, numbers = self._kind, range(len(group.rows))
+        kind, rows = self._kind, group.rows
         if kind is None or len(self._id_indexes) < len(kind.ids):
-            return [self._ref(number, group.rows[number], notes) for number in numbers]
-        indexes = [self._id_indexes[name] for name in kind.ids]
-        ids = [group.columns[index] for index in indexes]
-        odd = {n for n in group.typed if not group.rows[n].cell_types.keys().isdisjoint(indexes)}
-        odd |= {n for n in group.faulty if not group.rows[n].cell_faults.keys().isdisjoint(indexes)}
+            return [self._ref(index, row, notes) for index, row in enumerate(rows)]
+        columns = [self._id_indexes[name] for name in kind.ids]
+        marked = {n for n in group.typed if not rows[n].cell_types.keys().isdisjoint(columns)}
+        marked |= {n for n in group.faulty if not rows[n].cell_faults.keys().isdisjoint(columns)}
         is_plain = _plain_ref(kind.name).fullmatch  # with all IDs, and nothing around them
+        ids = [group.columns[column] for column in columns]
+        refs = map("/".join, zip(repeat(kind.name), *ids, strict=False))
         return [
-            ref
-            if is_plain(ref) and number not in odd
-            else self._ref(number, group.rows[number], notes)
-            for number, ref in enumerate(map("/".join, zip(repeat(kind.name), *ids, strict=False)))
+            ref if is_plain(ref) and index not in marked else self._ref(index, rows[index], notes)
+            for index, ref in enumerate(refs)
         ]
 
-    def _ref(self, number: int, row: Row, notes: _Notes) -> Ref:
+    def _ref(self, index: int, row: Row, notes: _Notes) -> Ref:
         """Return the ref of a row, or "" after adding the problem that it has none."""
-        if (row.cell_types or row.cell_faults) and not self._can_hold_ids(number, row, notes):
+        if (row.cell_types or row.cell_faults) and not self._can_hold_ids(index, row, notes):
             return ""
         if self._kind:
-            return self._ref_from_ids(number, row, self._kind, notes)
+            return self._ref_from_ids(index, row, self._kind, notes)
         text = stripped(row.cells[self._header.ref_index])
         try:
             if text:
@@ -362,34 +366,35 @@ class _Table:
             reason = "is empty"
         except UsageError as error:
             reason = with_suggestion(error.message, error.hint)
-        notes.add_problem(number, self._header.ref_index, "ref", text, reason)
+        notes.add_problem(index, self._header.ref_index, "ref", text, reason)
         return ""
 
-    def _ref_from_ids(self, number: int, row: Row, kind: Kind, notes: _Notes) -> Ref:
-        given = {name: stripped(row.cells[index]) for name, index in self._id_indexes.items()}
+    def _ref_from_ids(self, index: int, row: Row, kind: Kind, notes: _Notes) -> Ref:
+        given = {name: stripped(row.cells[column]) for name, column in self._id_indexes.items()}
         needed = kind.needed_ids
         is_valid = True
         for name, text in given.items():
             if not ID_PATTERN.fullmatch(text) and (text or name in needed):
                 reason = ID_RULE if text else "is empty"
-                notes.add_problem(number, self._id_indexes[name], name, text, reason)
+                notes.add_problem(index, self._id_indexes[name], name, text, reason)
                 is_valid = False
         ref = make_ref(kind, given) if is_valid else ""
         if ref and not has_all_ids(ref):
             names = [name for name in given if name not in needed and given[name]]
             field = ", ".join(names or kind.ids[len(needed) :])
-            notes.add_problem(number, -1, field, "", _party_fault(kind, names))
+            notes.add_problem(index, -1, field, "", _party_fault(kind, names))
             return ""
         return ref
 
-    def _can_hold_ids(self, number: int, row: Row, notes: _Notes) -> bool:
-        """Return whether the cells of a spreadsheet's row can hold IDs: text, or a number that lost
-        no digits.
+    def _can_hold_ids(self, index: int, row: Row, notes: _Notes) -> bool:
+        """Return whether the cells of a spreadsheet's row can hold its IDs.
+
+        They can where they are text, or numbers that lost no digits.
         """
         can_hold = True
-        for name, index in self._id_indexes.items():
-            cell_type, text = row.cell_types.get(index, ""), row.cells[index]
-            if index in row.cell_faults:
+        for name, column in self._id_indexes.items():
+            cell_type, text = row.cell_types.get(column, ""), row.cells[column]
+            if column in row.cell_faults:
                 can_hold = False
                 continue
             if not cell_type or not text:
@@ -398,11 +403,11 @@ class _Table:
                 lost = f"digits after the {_NUMBER_DIGITS}th are lost"
                 reason = f"is a number whose {lost}: format it as text"
             elif cell_type in (NUMBER, EXACT_NUMBER):
-                notes.odd_cells[number][Oddity.NOT_TEXT, name] = text
+                notes.odd_cells[index][Oddity.NOT_TEXT, name] = text
                 continue
             else:
                 reason = f"is a {cell_type}, not text: format the column as text"
-            notes.add_problem(number, index, name, text, reason)
+            notes.add_problem(index, column, name, text, reason)
             can_hold = False
         return can_hold
 
@@ -414,18 +419,18 @@ class _Table:
             yield self._kind, self._kind.ops[0], range(len(refs))
             return
         indexes: dict[tuple[str, str], list[int]] = defaultdict(list)
-        for number, (ref, op) in enumerate(zip(refs, ops, strict=True)):
+        for index, (ref, op) in enumerate(zip(refs, ops, strict=True)):
             if ref and op is not None:
-                indexes[ref[: ref.find("/")], op].append(number)
-        for (name, op), some in indexes.items():
+                indexes[ref[: ref.find("/")], op].append(index)
+        for (name, op), part in indexes.items():
             kind = KINDS[name]
-            yield kind, Op(op or kind.ops[0]), some
+            yield kind, Op(op or kind.ops[0]), part
 
     def _readers_of(self, kind: Kind, op: Op) -> ColumnReaders:
         readers = self._readers.get((kind.name, op))
         if readers is None:
-            commas, columns = self._origin.decimal_comma, self._header.columns
-            readers = column_readers(kind, op, columns, decimal_comma=commas)
+            decimal_comma = self._origin.decimal_comma
+            readers = column_readers(kind, op, self._header.columns, decimal_comma=decimal_comma)
             self._readers[kind.name, op] = readers
         return readers
 
@@ -447,12 +452,12 @@ class _Table:
                 if value is not MISSING:
                     target[path] = value
         if paired := self._header.paired:
-            for place, (own, other) in enumerate(zip(fields, expected, strict=True)):
-                if other:
-                    _note_emptied(part.indexes[place], own, other, paired, notes)
-                    expected[place] = {
+            for position, (own, expect) in enumerate(zip(fields, expected, strict=True)):
+                if expect:
+                    _note_emptied(part.indexes[position], own, expect, paired, notes)
+                    expected[position] = {
                         path: value
-                        for path, value in other.items()
+                        for path, value in expect.items()
                         if path in own or path not in paired
                     }
         return fields, expected
@@ -460,25 +465,25 @@ class _Table:
 
 def _values(part: _Rows, reader: CellReader, texts: Sequence[str], notes: _Notes) -> list[Any]:
     """Return the values of a column, MISSING where there is none. What is odd is noted."""
-    rows, position, values = part.rows, reader.column.position, reader.read(texts)
-    for place in part.faulty:
-        if position in rows[place].cell_faults:
-            values[place] = MISSING
+    rows, column, values = part.rows, reader.column.position, reader.read(texts)
+    for position in part.faulty:
+        if column in rows[position].cell_faults:
+            values[position] = MISSING
     if reader.has_odd:
-        for place, value in enumerate(values):
+        for position, value in enumerate(values):
             if type(value) is OddCell:
-                number, text = part.indexes[place], texts[place]
+                index, text = part.indexes[position], texts[position]
                 if value.fault:
-                    notes.add_problem(number, position, reader.key, text, value.fault)
-                elif value.has_thousands and position not in rows[place].cell_types:
-                    notes.odd_cells[number][Oddity.THOUSANDS, reader.key] = text.strip()
-                notes.unchecked.add(number)
-                values[place] = value.value
+                    notes.add_problem(index, column, reader.key, text, value.fault)
+                elif value.has_thousands and column not in rows[position].cell_types:
+                    notes.odd_cells[index][Oddity.THOUSANDS, reader.key] = text.strip()
+                notes.unchecked.add(index)
+                values[position] = value.value
     if reader.takes_text:
-        for place in part.typed:
-            if position in rows[place].cell_types and values[place] is not MISSING:
-                number = part.indexes[place]
-                notes.odd_cells[number][Oddity.NOT_TEXT, reader.key] = texts[place]
+        for position in part.typed:
+            if column in rows[position].cell_types and values[position] is not MISSING:
+                index = part.indexes[position]
+                notes.odd_cells[index][Oddity.NOT_TEXT, reader.key] = texts[position]
     return values
 
 
@@ -491,19 +496,19 @@ def _set_members(
     notes: _Notes,
 ) -> None:
     """Set the *values* of a column in *targets*, where it may hold objects or members of one."""
-    position, path = reader.column.position, reader.column.path
-    for place, (value, target) in enumerate(zip(values, targets, strict=True)):
+    column, path = reader.column.position, reader.column.path
+    for position, (value, target) in enumerate(zip(values, targets, strict=True)):
         if value is MISSING:
             continue
         for name, member in expand_models(kind, {path: value}).items():
             if name in target:
-                number, text = part.indexes[place], part.columns[position][place]
-                notes.add_problem(number, position, name, text, "is given twice")
+                index, text = part.indexes[position], part.columns[column][position]
+                notes.add_problem(index, column, name, text, "is given twice")
             target[name] = member
 
 
 def _note_emptied(
-    number: int, fields: Fields, expect: Fields, paired: frozenset[str], notes: _Notes
+    index: int, fields: Fields, expect: Fields, paired: frozenset[str], notes: _Notes
 ) -> None:
     """Note the fields that a row could set and does not, although a value is expected there."""
     for path, value in expect.items():
@@ -511,7 +516,7 @@ def _note_emptied(
         is_nothing = value is None or (is_text and is_blank(value))
         if path in paired and path not in fields and not is_nothing:
             text = value if is_text else msgspec.json.encode(value).decode()
-            notes.odd_cells[number][Oddity.EMPTIED, path] = text
+            notes.odd_cells[index][Oddity.EMPTIED, path] = text
 
 
 def _party_fault(kind: Kind, names: Sequence[str]) -> str:
@@ -526,5 +531,5 @@ def _plain_ref(kind_name: str) -> re.Pattern[str]:
     """Return the pattern of a ref with all the IDs of its kind; of none if it never has all."""
     kind = KINDS[kind_name]
     if kind.ids[len(kind.needed_ids) :] not in kind.parties:
-        return _NONE
+        return _NO_TEXT
     return re.compile("/".join([kind_name, *[ID_PATTERN.pattern] * len(kind.ids)]))

@@ -27,7 +27,7 @@ _ID_NAMES = frozenset(name for kind in KINDS.values() for name in kind.ids)
 
 
 class Column(NamedTuple):
-    """A column that holds a field. *index* counts from 0; *path* is the field's."""
+    """A column that holds a field. *position* counts from 0; *path* is the field's."""
 
     position: int
     path: str
