@@ -444,7 +444,7 @@ class _Table:
             texts = part.columns[reader.column.position]
             values = _values(part, reader, texts, notes)
             targets = expected if reader.column.is_expectation else fields
-            if readers.nest:
+            if readers.hold_objects:
                 _set_members(part, kind, reader, values, targets, notes)
                 continue
             path = reader.column.path

@@ -46,10 +46,10 @@ class OddCell(NamedTuple):
 class CellReader(dict[str, Any]):
     """Values of the cells of a column in rows of one kind, by text: a file often repeats one.
 
-    Looking up another text reads it. A blank one has MISSING; one that is not surely right has an
-    OddCell, and *has_odd* says that there was one. *takes_text* says that the field holds text, so
-    that a number in a spreadsheet is odd; *nests* that a value may be an object with fields of
-    their own.
+    A lookup reads a text that is not among them. A blank text gives MISSING; one that is not surely
+    right gives an OddCell, and *has_odd* says that there was one. *takes_text* says that the field
+    holds text, so that a number in a spreadsheet is odd; *holds_objects* that a value may be an
+    object whose members are fields of their own.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class CellReader(dict[str, Any]):
         field = field_at(kind, column.path)
         known = field if field and all(split_path(column.path)) else None
         self.takes_text = not column.is_json and field is not None and field.type in _TEXT_TYPES
-        self.nests = column.is_json and column.path in kind.models
+        self.holds_objects = column.is_json and column.path in kind.models
         self.has_odd = False
         self._read = read_json if column.is_json else reader_of(known) if known else str
         self._check = check
@@ -107,13 +107,13 @@ def _has_thousands(text: str, value: Any) -> bool:
 class ColumnReaders(NamedTuple):
     """Readers of the cells of a table's columns, in rows of one kind and operation.
 
-    *are_checked* says that nothing but the cells is to be validated in a row that sets a field and
-    has no expected values. *nest* says that a value may be an object with fields of their own.
+    *are_checked* says that a row that sets a field and expects no value is valid if its cells are.
+    *hold_objects* says that a value may be an object whose members are fields of their own.
     """
 
     readers: list[CellReader]
     are_checked: bool
-    nest: bool
+    hold_objects: bool
 
 
 def column_readers(
@@ -133,4 +133,4 @@ def column_readers(
         for column in columns
     ]
     are_checked = bool(checks) and op is not Op.PUT
-    return ColumnReaders(readers, are_checked, any(reader.nests for reader in readers))
+    return ColumnReaders(readers, are_checked, any(reader.holds_objects for reader in readers))
