@@ -10,7 +10,6 @@ import base64
 import ssl
 import zlib
 from collections.abc import Mapping
-from functools import cached_property
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -101,7 +100,7 @@ class ApiRequest(httpx.Request):
         self.extensions = dict(extensions)
         self._body = body or b""
 
-    @cached_property
+    @property
     def headers(self) -> httpx.Headers:  # type: ignore[override]
         """A copy of *fields*."""
         return httpx.Headers(self.fields)
@@ -129,7 +128,7 @@ class Answer(httpx.Response):
         self.extensions = {}
         self._body = body
 
-    @cached_property
+    @property
     def headers(self) -> httpx.Headers:  # type: ignore[override]
         """A copy of *fields*."""
         fields = self.fields.items()
