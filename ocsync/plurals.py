@@ -1,6 +1,8 @@
-"""Numbers with their nouns, so that every message agrees with its number."""
+"""Numbers with their nouns, so that every message agrees with its number, and lists cut short."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
@@ -16,3 +18,9 @@ def plural_of(noun: str) -> str:
     if noun.endswith("y") and noun[-2:-1] not in "aeiou":
         return noun[:-1] + "ies"
     return noun + ("es" if noun.endswith(("s", "ch", "x")) else "s")
+
+
+def first_few(names: Sequence[str], limit: int = 3) -> str:
+    """Return the first *limit* names and the number of the others, as in `a, b, c and 7 more`."""
+    text = ", ".join(names[:limit])
+    return text if len(names) <= limit else f"{text} and {len(names) - limit:,} more"

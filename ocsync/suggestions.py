@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+from ocsync.plurals import first_few
+
 _SHOWN = 12
 """Most names of a list in a message."""
 _MOST_CLOSE = 3
@@ -58,10 +60,8 @@ def with_suggestion(message: str, hint: str) -> str:
 def listed(choices: Iterable[str], command: str = "") -> str:
     """Return *choices* as text, the first of many; *command* shows them all."""
     names = list(choices)
-    left = len(names) - _SHOWN
-    rest = f" and {left:,} more" if left > 0 else ""
-    shown = ", ".join(names[:_SHOWN]) or "none"
-    return f"{shown}{rest}{f' ({command})' if rest and command else ''}"
+    source = f" ({command})" if command and len(names) > _SHOWN else ""
+    return f"{first_few(names, _SHOWN) or 'none'}{source}"
 
 
 def set_variable(name: str, value: str = "...", system: str = os.name) -> str:

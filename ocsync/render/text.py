@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from ocsync.characters import escape_invisible
 from ocsync.plurals import count as count
+from ocsync.plurals import first_few as first_few
 from ocsync.plurals import plural_of as plural_of
 from ocsync.store.timestamps import local_time as local_time
 
@@ -139,12 +140,6 @@ def columns(
         Row(" " * indent + line, starts, heading=heading and not number)
         for number, line in enumerate(lines)
     ]
-
-
-def first_few(names: Sequence[str], limit: int = 3) -> str:
-    """Return the first *limit* names and the number of the others, as in `a, b, c and 7 more`."""
-    text = ", ".join(names[:limit])
-    return text if len(names) <= limit else f"{text} and {len(names) - limit:,} more"
 
 
 def truncate(text: str, limit: int = 60) -> str:

@@ -26,7 +26,7 @@ from ocsync.engine.run_log import attempts
 from ocsync.errors import ConfigError, Damaged, ExitCode, OcsyncError
 from ocsync.models import Intent, Op, Outcome, Step
 from ocsync.plan import build
-from ocsync.plurals import count
+from ocsync.plurals import count, first_few
 from ocsync.store import Run, RunInfo, integrity, journal_repair
 from ocsync.store.integrity import LogDamage
 from ocsync.store.log import CONVERTED
@@ -105,12 +105,11 @@ def _converted_result(setup: Setup, damage: LogDamage) -> CheckResult:
 def _damage_result(setup: Setup, damage: LogDamage) -> CheckResult:
     name = _relative_name(setup, damage.path)
     lost = damage.lost
-    numbers = ", ".join(str(line.number) for line in lost[:_SHOWN])
+    numbers = first_few([str(line.number) for line in lost], _SHOWN)
     lines_text = f"{'line' if len(lost) == 1 else 'lines'} {numbers}"
-    more = f" and {len(lost) - _SHOWN:,} more" if len(lost) > _SHOWN else ""
     loss, repair = _loss_and_repair(setup, damage, name)
     return problem(
-        f"{name}: {lines_text}{more} of {damage.kept + len(lost):,} damaged",
+        f"{name}: {lines_text} of {damage.kept + len(lost):,} damaged",
         loss,
         _FIX if repair else "restore the file from a backup",
         code=ExitCode.BAD_CONFIG,
@@ -208,10 +207,8 @@ def _outcomes_loss(run: Run) -> str:
     adjusted = [step.ref for step in remaining if step.change.adjust and step.number not in begun]
     text = f"{count(len(remaining), 'step')} would be read again, and sent if the values differ"
     if adjusted:
-        named_refs = ", ".join(adjusted[:_SHOWN]) + (
-            f" and {len(adjusted) - _SHOWN:,} more" * (len(adjusted) > _SHOWN)
-        )
-        text += f"; first check these, as their adjustments could be applied twice: {named_refs}"
+        refs = first_few(adjusted, _SHOWN)
+        text += f"; first check these, as their adjustments could be applied twice: {refs}"
     return text
 
 
@@ -230,9 +227,8 @@ def _sealed_loss(run: Run) -> str:
         lost = [(s, n) for s in run.steps() for n in s.change.entries if n not in good_numbers]
     except OcsyncError:
         lost = []
-    named_entries = ", ".join(f"{number} ({step.ref})" for step, number in lost[:_SHOWN])
-    more = f" and {len(lost) - _SHOWN:,} more" if len(lost) > _SHOWN else ""
-    detail = f": {named_entries}{more}" if named_entries else ""
+    named_entries = first_few([f"{number} ({step.ref})" for step, number in lost], _SHOWN)
+    detail = f": {named_entries}" if named_entries else ""
     return f"these entries could not be staged again if their step fails{detail}"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ocsync.engine.doctor.check import CheckResult, Setup, passed, problem, warning
 from ocsync.engine.probe.answers import read_answers
 from ocsync.engine.probe.questions import QUESTIONS
-from ocsync.plurals import count
+from ocsync.plurals import count, first_few
 from ocsync.store.profiles import is_production
 
 _MOST_NAMES = 5
@@ -38,7 +38,5 @@ def probe_answers(setup: Setup) -> Iterator[CheckResult]:
     missing = [name for name, q in QUESTIONS.items() if name not in answers and not q.paced]
     usual = [name for name, question in QUESTIONS.items() if not question.paced]
     text = f"{len(usual) - len(missing)} of {len(usual)} questions answered"
-    more = f" and {len(missing) - _MOST_NAMES} more" if len(missing) > _MOST_NAMES else ""
-    listed = f"{', '.join(missing[:_MOST_NAMES])}{more}"
-    open_ones = f"; ocsync probe answers {listed}" if missing else ""
+    open_ones = f"; ocsync probe answers {first_few(missing, _MOST_NAMES)}" if missing else ""
     yield passed(text + open_ones)

@@ -15,7 +15,7 @@ from ocsync.errors import UsageError
 from ocsync.events import NoticeLevel, Reading
 from ocsync.field_paths import flatten
 from ocsync.models import Entry, Fields, Op, Ref
-from ocsync.plurals import count
+from ocsync.plurals import count, first_few
 from ocsync.schema import Kind, field_at, kind_of
 
 
@@ -52,9 +52,7 @@ async def read_all(
                 "omits entities whose xp it cannot index; --ids FILE reads them one by one",
             )
         if one.missing:
-            shown = ", ".join(one.missing[:3])
-            more = f" and {len(one.missing) - 3:,} more" if len(one.missing) > 3 else ""
-            session.notify(NoticeLevel.WARNING, f"does not exist: {shown}{more}")
+            session.notify(NoticeLevel.WARNING, f"does not exist: {first_few(one.missing)}")
     return exported
 
 
