@@ -22,7 +22,8 @@ from ocsync.client.responses import (
     log_id_of,
     visible_text,
 )
-from ocsync.client.throttle import GateClosed, ThrottleTransport
+from ocsync.client.slots import GateClosed
+from ocsync.client.throttle import ThrottleTransport
 from ocsync.client.transport import Server, header_of
 from ocsync.errors import GatewayRefusal, LostAnswer, TryLater
 from ocsync.schema import secrets_in

@@ -26,7 +26,8 @@ from ocsync.client.failures import (
 from ocsync.client.pacing import backoff
 from ocsync.client.proxy import Proxy
 from ocsync.client.responses import error_code, log_id_of
-from ocsync.client.throttle import THROTTLED, GateClosed, retry_after
+from ocsync.client.slots import THROTTLED, GateClosed
+from ocsync.client.throttle import retry_after
 from ocsync.client.transport import Origin, server_of
 from ocsync.errors import LostAnswer, NotApplied, OcsyncError, TryLater
 from ocsync.events import Emit, Waiting

@@ -1,4 +1,4 @@
-"""Slots for attempts: one pacer for all workers, first come, first served."""
+"""Attempts, as many as there are slots for them, and turns that hold slots for several."""
 
 from __future__ import annotations
 
@@ -14,22 +14,14 @@ import httpx
 
 from ocsync.client.aiohttp_import import aiohttp
 from ocsync.client.pacing import Pacer
+from ocsync.client.slots import GateClosed, SlotQueue
 from ocsync.client.transport import header_of
-from ocsync.events import Emit, InFlight, Waiting
+from ocsync.events import Emit
 
-THROTTLED = "throttled by OrderCloud"
-"""The reason of a wait that OrderCloud asks for."""
-_REPORT_SECONDS = 0.2
-_MOST_TOGETHER = 10
-"""The most slots that one turn may take; the first are idle until it has the last."""
-
-
-class GateClosed(httpx.PoolTimeout):
-    """The gate stays closed for *seconds*, longer than this request may wait; it was never sent."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"OrderCloud asks to wait {seconds:,.0f} s")
-        self.seconds = seconds
+_LOOP_TURNS = 2
+"""Turns of the event loop in which the requests that were given the slots of all answers that came
+together are sent; the work on these answers comes after that.
+"""
 
 
 class _Turn:
@@ -90,14 +82,9 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
     ) -> None:
         self._inner = inner
         self._pacer = pacer
+        self._slots = SlotQueue(pacer, emit=emit, sleep=sleep, now=now)
         self._attempt_seconds = attempt_seconds
-        self._emit = emit
-        self._sleep = sleep
         self._now = now
-        self._queue = asyncio.Lock()
-        self._slot_freed = asyncio.Event()
-        self._reported_at = -math.inf
-        self._gated_seconds = 0.0
         self.requests_sent = 0
         self.requests_throttled = 0
         self.last_retry_after = ""
@@ -115,6 +102,7 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
     def widen(self, window: float) -> None:
         """Begin with *window* attempts in flight, which the server has been shown to take."""
         self._pacer.widen(window)
+        self._slots.freed()
 
     def take_peak(self) -> int:
         """Return the largest number of attempts in flight since the last call."""
@@ -129,14 +117,14 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
         all: GateClosed. Raises GateClosed when the gate stays closed for longer than *max_wait*
         seconds.
         """
-        slots = await self._acquire_slots(self._now() + max_wait, writes)
+        slots = await self._slots.take_several(self._now() + max_wait, writes)
         turn = _Turn(1 + slots, slots)
         token = _current_turn.set(turn)
         try:
             yield slots
         finally:
             _current_turn.reset(token)
-            self._release(turn.close())
+            self._slots.release(turn.close())
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Make one attempt. Raises httpx.TransportError.
@@ -146,33 +134,29 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
         that hold one may be waiting for its token.
         """
         if request.extensions.get("sign_in"):
-            await self._wait_for_gate(request.extensions.get("deadline", math.inf))
+            await self._slots.wait_for_gate(request.extensions.get("deadline", math.inf))
             self._pacer.started(self._now())
-            self.requests_sent += 1
             return await self._attempt(request)
         turn = _current_turn.get()
         if turn and turn.idle_slots and (gated := self._pacer.gate_seconds(self._now())):
             raise GateClosed(gated)
         if turn and turn.begin():
-            self.requests_sent += 1
-            final = False
-            try:
-                response = await self._attempt(request)
-                final = response.status_code not in (401, 429) and response.status_code < 500
-                return response
-            finally:
-                if turn.end(final=final):
-                    self._pacer.kept_slot()
-        queued, held = self._now(), self._gated_seconds
-        await self._acquire_slot(request.extensions.get("deadline", math.inf))
-        self.requests_sent += 1
-        own = self._now() - queued - (self._gated_seconds - held)
+            return await self._attempt(request, turn)
+        queued, held = self._now(), self._slots.gated_seconds
+        await self._slots.take(request.extensions.get("deadline", math.inf))
+        own = self._now() - queued - (self._slots.gated_seconds - held)
         if "deadline" in request.extensions:
             request.extensions["deadline"] += max(own, 0.0)
-        return await self._attempt(request)
+        response = await self._attempt(request)
+        if self._slots.has_queue:
+            for _ in range(_LOOP_TURNS):
+                await asyncio.sleep(0)
+        return response
 
-    async def _attempt(self, request: httpx.Request) -> httpx.Response:
-        start = self._now()
+    async def _attempt(self, request: httpx.Request, turn: _Turn | None = None) -> httpx.Response:
+        """Send *request* in the slot that was taken for it; hand that on, or back to *turn*."""
+        self.requests_sent += 1
+        start, final = self._now(), False
         try:
             async with asyncio.timeout(self._attempt_seconds):
                 response = await self._inner.handle_async_request(request)
@@ -186,88 +170,18 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
         except BaseException:
             self._pacer.failed()
             raise
+        else:
+            final = response.status_code not in (401, 429) and response.status_code < 500
+            self._update_pacer(response, self._now() - start)
+            return response
         finally:
-            self._slot_freed.set()
-        self._update_pacer(response, self._now() - start)
-        return response
+            if turn and turn.end(final=final):
+                self._pacer.kept_slot()
+            self._slots.freed()
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._inner.aclose()
-
-    async def _acquire_slot(self, deadline: float) -> None:
-        async with self._queue:
-            await self._wait_for_slot(deadline)
-            self._take_slot(1)
-
-    async def _acquire_slots(self, deadline: float, writes: Callable[[], int]) -> int:
-        """Take a slot, and the next ones that become free up to the number of *writes*.
-
-        Return how many were taken: fewer where the server wants no requests, or where all that are
-        in flight are these.
-        """
-        async with self._queue:
-            await self._wait_for_slot(deadline)
-            self._take_slot(2)
-            held = 1
-            try:
-                most = min(_MOST_TOGETHER, max(2, int(self._pacer.window) // 2))
-                wanted = min(writes(), most)
-                while held < wanted and await self._next_slot(held):
-                    self._take_slot(1)
-                    held += 1
-            except BaseException:
-                self._release(held)
-                raise
-            return held
-
-    async def _next_slot(self, held: int) -> bool:
-        """Wait for a free slot; return False when none becomes free unless those *held* do."""
-        while (delay := self._pacer.delay(self._now())) > 0:
-            if self._pacer.gate_seconds(self._now()):
-                return False
-            if delay < math.inf:
-                await self._sleep(delay)
-            elif self._pacer.in_flight <= held:
-                return False
-            else:
-                self._slot_freed.clear()
-                await self._slot_freed.wait()
-        return True
-
-    def _release(self, slots: int) -> None:
-        """Give back *slots* that no request uses."""
-        for _ in range(slots):
-            self._pacer.failed()
-        self._slot_freed.set()
-
-    async def _wait_for_slot(self, deadline: float) -> None:
-        while (delay := self._pacer.delay(self._now())) > 0:
-            if delay == math.inf:
-                self._slot_freed.clear()
-                await self._slot_freed.wait()
-            else:
-                gated = self._pacer.gate_seconds(self._now())
-                if gated and self._now() + gated > deadline:
-                    raise GateClosed(gated)
-                if gated >= 1:
-                    self._emit(Waiting(gated, THROTTLED))
-                before = self._now()
-                await self._sleep(delay)
-                self._gated_seconds += self._now() - before if gated else 0.0
-
-    def _take_slot(self, requests: int) -> None:
-        now = self._now()
-        self._pacer.started(now, requests)
-        if now - self._reported_at >= _REPORT_SECONDS:
-            self._reported_at = now
-            self._emit(InFlight(self._pacer.in_flight, self.window))
-
-    async def _wait_for_gate(self, deadline: float) -> None:
-        while gated := self._pacer.gate_seconds(self._now()):
-            if self._now() + gated > deadline:
-                raise GateClosed(gated)
-            await self._sleep(gated)
 
     def _update_pacer(self, response: httpx.Response, latency: float) -> None:
         if response.status_code in (429, 503):

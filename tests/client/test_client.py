@@ -357,7 +357,7 @@ def test_nobody_there_is_try_again_later() -> None:
 def test_every_transport_error_has_a_translation() -> None:
     """Whatever httpx can raise on the way becomes one of ours."""
     from ocsync.client.retry import RetryTransport
-    from ocsync.client.throttle import GateClosed
+    from ocsync.client.slots import GateClosed
 
     def tree(kind: type[Exception]) -> Iterator[type[Exception]]:
         yield kind

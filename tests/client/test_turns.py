@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocsync.client.pacing import Pacer
-from ocsync.client.throttle import GateClosed, ThrottleTransport
+from ocsync.client.slots import GateClosed
+from ocsync.client.throttle import ThrottleTransport
 
 URL = "http://x/"
 MOST = 6
