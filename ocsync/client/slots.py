@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+from bisect import insort
 from collections import deque
 from collections.abc import Awaitable, Callable
+from itertools import count
+from typing import NamedTuple
 
 import httpx
 
@@ -27,12 +30,22 @@ class GateClosed(httpx.PoolTimeout):
         self.seconds = seconds
 
 
+class _Place(NamedTuple):
+    """A place in the queue, by *ticket*: *turn* ends with True for a slot, with False for the lead,
+    which one that *leads* always gets.
+    """
+
+    ticket: int
+    turn: asyncio.Future[bool]
+    leads: bool
+
+
 class SlotQueue:
     """The slots that *pacer* allows.
 
-    A slot that becomes free goes to the first in the queue in that moment, as do all that become
-    free together. Where time has to pass, or several slots are wanted, the first leads the queue:
-    it alone waits, and nobody gets a slot before it has ended.
+    A slot that becomes free belongs to the first in the queue from that moment on, as all do that
+    become free together. Where time has to pass, or several slots are wanted, the first leads the
+    queue: no other in it gets a slot until the leader has its own, or gives up.
     """
 
     def __init__(
@@ -47,27 +60,30 @@ class SlotQueue:
         self._emit = emit
         self._sleep = sleep
         self._now = now
-        self._queue: deque[tuple[asyncio.Future[bool], bool]] = deque()
+        self._tickets = count()
+        self._queue: deque[_Place] = deque()
         self._is_led = False
+        self._given = 0  # slots whose requests have not woken yet
         self._freed = asyncio.Event()
         self._reported_at = -math.inf
         self.gated_seconds = 0.0  # while the server wanted no requests and one waited for a slot
 
     @property
-    def has_queue(self) -> bool:
-        """True while a request waits for a slot."""
-        return self._is_led or bool(self._queue)
+    def has_unsent(self) -> bool:
+        """True while a request waits for a slot, or has been given one and has not woken yet."""
+        return self._is_led or self._given > 0 or bool(self._queue)
 
     async def take(self, deadline: float) -> None:
         """Wait for a slot and take it. Raises GateClosed if it must wait beyond *deadline*."""
-        if not self.has_queue and not self._pacer.delay(self._now()):
+        if not self._queue and not self._is_led and not self._pacer.delay(self._now()):
             self._count(1)
-        elif not await self._has_been_given():
+        elif not await self._queue_up():
             try:
                 await self._wait(deadline)
                 self._count(1)
             finally:
                 self._stop_leading()
+        self._report()
 
     async def take_several(self, deadline: float, writes: Callable[[], int]) -> int:
         """Take a slot, and the next ones that become free up to the number of *writes*.
@@ -75,7 +91,7 @@ class SlotQueue:
         Return how many were taken: fewer where the server wants no requests, or where all that are
         in flight are these. Raises GateClosed as `take` does.
         """
-        await self._has_been_given(leads=True)
+        await self._queue_up(leads=True)
         held = 0
         try:
             await self._wait(deadline)
@@ -91,6 +107,7 @@ class SlotQueue:
             raise
         finally:
             self._stop_leading()
+        self._report()
         return held
 
     def release(self, slots: int) -> None:
@@ -99,7 +116,7 @@ class SlotQueue:
         self.freed()
 
     def freed(self) -> None:
-        """Hand on what is free; the pacer knows that a request has ended."""
+        """Hand on what is free; to be called when the pacer may allow more than before."""
         self._freed.set()
         self._hand_on()
 
@@ -110,43 +127,61 @@ class SlotQueue:
                 raise GateClosed(gated)
             await self._sleep(gated)
 
-    async def _has_been_given(self, *, leads: bool = False) -> bool:
-        """Queue; return whether a slot was given, which never is to one that *leads* in any case.
-
-        The caller leads the queue where none was given.
+    async def _queue_up(self, *, leads: bool = False) -> bool:
+        """Queue. Return True with a slot, False as leader, who has to end with `_stop_leading`; one
+        that *leads* always gets False.
         """
-        turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._queue.append((turn, leads))
-        self._hand_on()
-        try:
-            return await turn
-        except asyncio.CancelledError:
-            if not turn.cancelled() and turn.result():
-                self.release(1)
-            elif not turn.cancelled():
-                self._stop_leading()
-            raise
+        ticket = next(self._tickets)
+        while True:
+            place = _Place(ticket, asyncio.get_running_loop().create_future(), leads)
+            insort(self._queue, place)
+            self._hand_on()
+            try:
+                has_slot = await place.turn
+            except asyncio.CancelledError:
+                if not place.turn.cancelled():
+                    self._undo(has_slot=place.turn.result())
+                raise
+            if not has_slot:
+                return False
+            self._given -= 1
+            if not self._pacer.gate_seconds(self._now()):
+                return True
+            # an answer that came together with the one that freed the slot has closed the gate
+            self._give_back(1)
+            self._freed.set()
 
     def _hand_on(self) -> None:
         """Give the slots that are free to the first in the queue, until one of them leads."""
         while self._queue and not self._is_led:
-            turn, leads = self._queue[0]
+            _, turn, leads = self._queue[0]
             delay = 0.0 if turn.done() else self._pacer.delay(self._now())
             if delay == math.inf:
                 return
             self._queue.popleft()
             if turn.done():  # cancelled
                 continue
-            self._is_led = leads or delay > 0
-            if not self._is_led:
+            if leads or delay > 0:
+                self._is_led = True
+            else:
+                self._given += 1
                 self._count(1)
             turn.set_result(not self._is_led)
+
+    def _undo(self, *, has_slot: bool) -> None:
+        """Hand on what was given to a request that was cancelled then."""
+        if has_slot:
+            self._given -= 1
+            self.release(1)
+        else:
+            self._stop_leading()
 
     def _stop_leading(self) -> None:
         self._is_led = False
         self._hand_on()
 
     def _give_back(self, slots: int) -> None:
+        """Count *slots* as free, which tells nothing about the pace, and wake nobody."""
         for _ in range(slots):
             self._pacer.failed()
 
@@ -180,9 +215,11 @@ class SlotQueue:
         return True
 
     def _count(self, requests: int) -> None:
-        """Count one slot as taken, for a number of *requests* that follow each other."""
+        """Count one more slot as taken, to be used by *requests* that follow each other."""
+        self._pacer.started(self._now(), requests)
+
+    def _report(self) -> None:
         now = self._now()
-        self._pacer.started(now, requests)
         if now - self._reported_at >= _REPORT_SECONDS:
             self._reported_at = now
             self._emit(InFlight(self._pacer.in_flight, int(self._pacer.window)))

@@ -19,8 +19,10 @@ from ocsync.client.transport import header_of
 from ocsync.events import Emit
 
 _LOOP_TURNS = 2
-"""Turns of the event loop in which the requests that were given the slots of all answers that came
-together are sent; the work on these answers comes after that.
+"""Turns of the event loop after an answer before it is worked on, while other requests wait.
+
+In the first the other answers that came together with it free their slots, as far as they have not
+yet; in the second all that were given these slots are sent.
 """
 
 
@@ -148,7 +150,7 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
         if "deadline" in request.extensions:
             request.extensions["deadline"] += max(own, 0.0)
         response = await self._attempt(request)
-        if self._slots.has_queue:
+        if self._slots.has_unsent:
             for _ in range(_LOOP_TURNS):
                 await asyncio.sleep(0)
         return response

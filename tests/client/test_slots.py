@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import math
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocsync.client.pacing import INITIAL_WINDOW, Pacer
 from ocsync.client.slots import GateClosed, SlotQueue
+from ocsync.client.throttle import ThrottleTransport
 
 SLOTS = int(INITIAL_WINDOW)
 
@@ -117,26 +119,90 @@ def test_a_cancelled_request_leaves_its_place(moment: str) -> None:
             slots.release(1)
         await second
         assert pacer.in_flight == SLOTS
-        assert not slots.has_queue
+        assert not slots.has_unsent
 
     asyncio.run(go())
 
 
+def test_a_gate_that_closes_meanwhile_keeps_back_what_was_given_a_slot() -> None:
+    """Such requests wait again, in the order in which they came."""
+
+    async def go() -> None:
+        pacer, clock, order = Pacer(SLOTS), Clock(), list[tuple[int, bool]]()
+        slots = queue_of(pacer, clock)
+        for _ in range(SLOTS):
+            await slots.take(math.inf)
+
+        async def request(number: int) -> None:
+            await slots.take(math.inf)
+            order.append((number, clock.now >= 30.0))
+            slots.release(1)
+
+        requests = [asyncio.ensure_future(request(number)) for number in range(6)]
+        await settle()
+        slots.release(2)
+        pacer.throttled(clock.now, 30.0, 0.1)
+        slots.freed()
+        await settle()
+        slots.release(1)
+        await asyncio.gather(*requests)
+        assert order == [(number, True) for number in range(6)]
+        assert pacer.in_flight == 0
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("waiting", [1, 4, 8, 9])
+def test_what_waits_is_sent_before_a_burst_of_answers_is_worked_on(waiting: int) -> None:
+    sent, worked, order = "sent", "worked on", list[str]()
+
+    async def go() -> None:
+        pacer, burst = Pacer(8), asyncio.Event()
+        pacer.widen(8)
+
+        class Server(httpx.AsyncBaseTransport):
+            async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+                order.append(sent)
+                await burst.wait()
+                return httpx.Response(200)
+
+        throttle = ThrottleTransport(
+            Server(), pacer, attempt_seconds=60, emit=lambda _: None, sleep=asyncio.sleep,
+            now=lambda: 0.0,
+        )  # fmt: skip
+
+        async def request() -> None:
+            await throttle.handle_async_request(httpx.Request("GET", "http://x/"))
+            order.append(worked)
+
+        requests = [asyncio.ensure_future(request()) for _ in range(8 + waiting)]
+        await settle()
+        assert order == [sent] * 8
+        burst.set()
+        await asyncio.gather(*requests)
+
+    asyncio.run(go())
+    assert order.index(worked) == 8 + waiting
+
+
 ACTIONS = st.lists(
-    st.tuples(st.sampled_from(["take", "several", "release", "cancel", "turn"]), st.integers(0, 9)),
+    st.tuples(
+        st.sampled_from(["take", "several", "release", "cancel", "refuse", "turn"]),
+        st.integers(0, 9),
+    ),
     max_size=80,
 )
 
 
 @settings(max_examples=200, deadline=None)
-@given(ACTIONS)
+@given(ACTIONS, st.sampled_from([0.0, 5.0]))
 def test_whatever_happens_the_window_holds_and_all_are_served(
-    actions: list[tuple[str, int]],
+    actions: list[tuple[str, int]], rate: float
 ) -> None:
-    """Requests come, end and are cancelled in any order: in the end no slot is missing."""
+    """Requests come, end, are refused and cancelled in any order: in the end no slot is missing."""
 
     async def go() -> None:
-        pacer, clock = Pacer(SLOTS), Clock()
+        pacer, clock = Pacer(SLOTS, rate), Clock()
         slots = queue_of(pacer, clock)
         tasks: list[asyncio.Task[int]] = []
         released: set[asyncio.Task[int]] = set()
@@ -147,11 +213,14 @@ def test_whatever_happens_the_window_holds_and_all_are_served(
             await slots.take(math.inf)
             return 1
 
-        def release(*, everything: bool = False) -> None:
+        def release(*, everything: bool = False, refused: int = 0) -> None:
             held = [t for t in tasks if t.done() and not t.cancelled() and t not in released]
             for task in held if everything else held[:1]:
                 released.add(task)
-                slots.release(task.result())
+                if refused:
+                    pacer.throttled(clock.now, float(refused), 0.1)
+                    slots.freed()
+                slots.release(task.result() - bool(refused))
 
         for action, number in actions:
             if action in ("take", "several"):
@@ -159,8 +228,8 @@ def test_whatever_happens_the_window_holds_and_all_are_served(
                 tasks.append(asyncio.ensure_future(take(wanted)))
             elif action == "cancel" and tasks:
                 tasks[number % len(tasks)].cancel()
-            elif action == "release":
-                release()
+            elif action in ("release", "refuse"):
+                release(refused=1 + number if action == "refuse" else 0)
             else:
                 await asyncio.sleep(0)
             assert 0 <= pacer.in_flight <= SLOTS
@@ -170,6 +239,6 @@ def test_whatever_happens_the_window_holds_and_all_are_served(
             assert 0 <= pacer.in_flight <= SLOTS
         release(everything=True)
         assert pacer.in_flight == 0
-        assert not slots.has_queue
+        assert not slots.has_unsent
 
     asyncio.run(go())
