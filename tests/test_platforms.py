@@ -80,8 +80,6 @@ class _WithoutSignals(asyncio.SelectorEventLoop):
 
 
 def test_signals_reach_a_loop_that_handles_none() -> None:
-    before = signal.getsignal(signal.SIGINT)
-
     async def main() -> list[int]:
         signals, came = Signals(), asyncio.Event()
         signals.start()
@@ -91,9 +89,14 @@ def test_signals_reach_a_loop_that_handles_none() -> None:
         signals.stop()
         return signals.seen
 
-    with asyncio.Runner(loop_factory=_WithoutSignals) as runner:
-        assert runner.run(main()) == [signal.SIGINT]
-    assert signal.getsignal(signal.SIGINT) is before
+    usual = signal.default_int_handler  # a shell starts what runs in the background to ignore it
+    before = signal.signal(signal.SIGINT, usual)
+    try:
+        with asyncio.Runner(loop_factory=_WithoutSignals) as runner:
+            assert runner.run(main()) == [signal.SIGINT]
+        assert signal.getsignal(signal.SIGINT) is usual
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_ctrl_c_is_not_passed_on_where_all_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
